@@ -1,0 +1,37 @@
+"""Servers for tests: nothing comes in, fixtures with real servers go out; nothing listens beyond 127.0.0.1."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A server of the test's own, to be killed and frozen at will. Whoever only needs Redis takes `redis_url`."""
+    server = Valkey(tmp_path / "valkey").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = Valkey(tmp_path_factory.mktemp("valkey")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_client(shared_valkey: Valkey) -> Iterator[redis.Redis]:
+    """An empty database, as text; the server is the session's."""
+    with shared_valkey.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis_client: redis.Redis, shared_valkey: Valkey) -> str:
+    """The URL of the same empty database."""
+    return shared_valkey.url
