@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from tests.support.postgres import Postgres
 from tests.support.valkey import Valkey
 
 
@@ -35,3 +36,20 @@ def redis_client(shared_valkey: Valkey) -> Iterator[redis.Redis]:
 def redis_url(redis_client: redis.Redis, shared_valkey: Valkey) -> str:
     """The URL of the same empty database."""
     return shared_valkey.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """The session's PostgreSQL; started by the first test that asks for it."""
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """SQLAlchemy's URL of an empty database of the test's own."""
+    with postgres_server.database() as url:
+        yield url
