@@ -1,0 +1,1 @@
+"""The ledger: the record of every payment, attempt, send and transition, in SQL."""

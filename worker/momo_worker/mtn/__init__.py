@@ -1,0 +1,1 @@
+"""The border with MTN: requests out, verdicts in."""

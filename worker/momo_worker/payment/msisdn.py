@@ -1,0 +1,56 @@
+"""Phone numbers: text comes in, MTN's form (digits, country code first) goes out; never guesses a country from a prefix."""
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+
+#: MTN's own test numbers of the sandbox (mtn-api 7.1) are Swedish in form and need no owner.
+_SANDBOX_TEST_NUMBER = re.compile(r"46733123\d{3}|56733123453", re.ASCII)
+_INTERNATIONAL = re.compile(r"\+?[0-9]{8,15}", re.ASCII)
+
+
+class MsisdnError(ValueError):
+    """A number that can't be taken; `reason` says why, `advice` what to do."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}; {advice}")
+        self.reason = reason
+        self.advice = advice
+
+
+@lru_cache(maxsize=4096)
+def parse_msisdn(text: str, region: str | None) -> str:
+    """Turn an international number into digits with the country code first.
+
+    `region` is the market's ISO country ("UG"); None, as in the sandbox, takes any country's number.
+    Raises MsisdnError for letters, spaces, local forms, numbers of no country or of another one.
+    """
+    if not _INTERNATIONAL.fullmatch(text):
+        raise MsisdnError(
+            "is not an international number",
+            'send digits with the country code first, such as "256772123456"; no spaces, letters or leading zero',
+        )
+    digits = text.removeprefix("+")
+    if region is None and _SANDBOX_TEST_NUMBER.fullmatch(digits):
+        return digits
+    try:
+        number = phonenumbers.parse("+" + digits, None)
+    except phonenumbers.NumberParseException:
+        raise MsisdnError("belongs to no country", "check the country code in front of the number") from None
+    if not phonenumbers.is_valid_number(number):
+        raise MsisdnError("is no number of any country", "check the digits after the country code, none may be missing")
+    found = phonenumbers.region_code_for_number(number)
+    if region is not None and found != region:
+        raise MsisdnError(
+            f"is a number of {found}, and this account pays in {region}",
+            f"use an account of a market in {found}, or check the number",
+        )
+    return digits
+
+
+def masked(msisdn: str | None) -> str:
+    """A number as logs and traces may show it: country and last two digits."""
+    if not msisdn:
+        return "-"
+    return f"{msisdn[:3]}…{msisdn[-2:]}"

@@ -1,0 +1,169 @@
+"""A payment as the ledger holds it, and what belongs to it: frozen values, one field a column; a changed payment is a new value.
+
+All times are the ledger's, whole milliseconds since the epoch, and end in `_ms`; amounts are minor units.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from momo_worker.payment.transitions import HeldCause, State, Trigger
+from momo_worker.payment.verdict import SendAnswer
+
+
+class Operation(StrEnum):
+    """What a job asks for; MTN's words are requesttopay, transfer, deposit, refund."""
+
+    COLLECT = "collect"
+    DISBURSE = "disburse"
+    DEPOSIT = "deposit"
+    REFUND = "refund"
+
+
+class Product(StrEnum):
+    """MTN's products: each has keys, tokens and budgets of its own."""
+
+    COLLECTION = "collection"
+    DISBURSEMENT = "disbursement"
+
+
+PRODUCT_OF: dict[Operation, Product] = {
+    Operation.COLLECT: Product.COLLECTION,
+    Operation.DISBURSE: Product.DISBURSEMENT,
+    Operation.DEPOSIT: Product.DISBURSEMENT,
+    Operation.REFUND: Product.DISBURSEMENT,
+}
+
+
+class Lane(StrEnum):
+    """A producer's wish: a customer at the till before a bulk run."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class Work(StrEnum):
+    """What a due payment is due for."""
+
+    SEND = "send"
+    LOOK = "look"
+
+
+class Queue(StrEnum):
+    """The order of due work: the till, bulk, what rescue brought back, then held and late looks (design.md 7)."""
+
+    INTERACTIVE = "a_interactive"
+    BULK = "b_bulk"
+    RESCUE = "c_rescue"
+    LATE = "d_late"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment, whole."""
+
+    # What was asked for; never changes.
+    id: str
+    account: str
+    idempotency_key: str
+    operation: Operation
+    product: Product
+    lane: Lane
+    amount_minor: int
+    currency: str
+    exponent: int
+    msisdn: str | None
+    external_id: str
+    payer_message: str
+    payee_note: str
+    metadata: str | None
+    body_digest: str
+    refund_of: str | None
+    replaces: str | None
+    environment: str
+    source: str
+    accepted_at_ms: int
+    not_before_ms: int | None
+    not_after_ms: int
+
+    # Where it stands.
+    state: State
+    state_since_ms: int
+    held_cause: HeldCause | None = None
+    attempt: int = 1
+    reference_id: str = ""
+    sequence: int = 0
+    reason_code: str | None = None
+    reason_message: str | None = None
+    financial_transaction_id: str | None = None
+    refunded_minor: int = 0
+
+    # Whose it is and when it is next due.
+    work: Work | None = None
+    queue: Queue = Queue.INTERACTIVE
+    due_at_ms: int | None = None
+    released_until_ms: int | None = None
+    lease_until_ms: int | None = None
+    fence: int = 0
+    claims_since_word: int = 0
+    hint_at_ms: int | None = None
+
+    # What we know of the current attempt at MTN.
+    first_send_at_ms: int | None = None
+    could_have_left_at_ms: int | None = None
+    acknowledged_at_ms: int | None = None
+    not_now_count: int = 0
+    looks: int = 0
+    not_found_count: int = 0
+    not_found_first_at_ms: int | None = None
+    not_found_last_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One reference at MTN: the request rendered once (M3), and whose credentials it went out under (M5)."""
+
+    payment_id: str
+    number: int
+    reference_id: str
+    product: str
+    path: str
+    body: bytes
+    callback_url: str | None
+    api_user: str
+    target_environment: str
+    base_url: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One POST on the wire; without an ending its fate is unknown, for ever."""
+
+    id: str
+    payment_id: str
+    attempt: int
+    number: int
+    fence: int
+    began_at_ms: int
+    ended_at_ms: int | None = None
+    ending: SendAnswer | None = None
+    never_left: bool = False
+    http_status: int | None = None
+    code: str | None = None
+
+    @property
+    def fate_unknown(self) -> bool:
+        """Money may have moved by this send and nobody knows."""
+        return self.ending is None or self.ending is SendAnswer.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A decision: the payment as it is to be, and what moved it. `trigger` None changes bookkeeping only, without a transition."""
+
+    before: Payment
+    after: Payment
+    trigger: Trigger | None = None
+    detail: str | None = None
+    #: ERROR-worthy: somebody should be woken, with this sentence.
+    alert: str | None = None

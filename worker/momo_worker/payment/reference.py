@@ -1,0 +1,55 @@
+"""Names that are derived and never drawn: the same facts give the same reference, payment id and event id on any machine (M2).
+
+Comes in: the installation's namespace and the facts. Goes out: a UUID with version-4 bits. Never asks a clock or a random source.
+"""
+
+import hashlib
+import hmac
+import uuid
+
+REFERENCE_RULE = "momo-reference-1"
+PAYMENT_RULE = "momo-payment-1"
+EVENT_RULE = "momo-event-1"
+
+
+def derive(rule: str, *parts: str) -> str:
+    """Hash length-prefixed parts into a UUID with version-4 bits.
+
+    Each part is UTF-8 preceded by its length as four bytes, big-endian, so that ("a", "bc") and ("ab", "c") differ.
+    """
+    digest = hashlib.sha256()
+    for part in (rule, *parts):
+        data = part.encode("utf-8")
+        digest.update(len(data).to_bytes(4, "big"))
+        digest.update(data)
+    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))
+
+
+def reference_id(namespace: uuid.UUID, account: str, operation: str, key: str, attempt: int) -> str:
+    """X-Reference-Id of one attempt. MTN wants version 4 (mtn-api 5.2); frozen examples in tests/contract/references.json."""
+    return derive(REFERENCE_RULE, str(namespace), account, operation, key, str(attempt))
+
+
+def payment_id(namespace: uuid.UUID, account: str, key: str) -> str:
+    """Our own id of a payment; a rebuilt ledger names the same payment with the same id."""
+    return derive(PAYMENT_RULE, str(namespace), account, key)
+
+
+def final_event_id(namespace: uuid.UUID, payment: str, attempt: int, event_type: str) -> str:
+    """Id of an event of a final state: one per attempt and type, also after a restore."""
+    return derive(EVENT_RULE, str(namespace), payment, "final", str(attempt), event_type)
+
+
+def passing_event_id(namespace: uuid.UUID, payment: str, epoch: int, sequence: int) -> str:
+    """Id of any other event of a payment."""
+    return derive(EVENT_RULE, str(namespace), payment, "passing", str(epoch), str(sequence))
+
+
+def rejection_event_id(namespace: uuid.UUID, source: str) -> str:
+    """Id of a rejection: one per entry, so that a redelivered entry isn't a second rejection."""
+    return derive(EVENT_RULE, str(namespace), "rejected", source)
+
+
+def body_digest(namespace: uuid.UUID, canonical: str) -> str:
+    """HMAC of a job's normal form: tells "same body" without keeping personal data (M10)."""
+    return hmac.new(namespace.bytes, canonical.encode("utf-8"), hashlib.sha256).hexdigest()
