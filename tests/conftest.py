@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 from tests.support.postgres import Postgres
+from tests.support.simulator import SimulatorControl, running_simulator
 from tests.support.valkey import Valkey
 
 
@@ -53,3 +54,17 @@ def postgres_url(postgres_server: Postgres) -> Iterator[str]:
     """SQLAlchemy's URL of an empty database of the test's own."""
     with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shared_simulator() -> Iterator[SimulatorControl]:
+    """The session's fake MTN, in a process of its own. Payments end within 50 ms here; a test that wants otherwise sets it."""
+    with running_simulator(seed=7, settings={"settle_seconds_min": 0.01, "settle_seconds_max": 0.05}) as control:
+        yield control
+
+
+@pytest.fixture
+def simulator(shared_simulator: SimulatorControl) -> SimulatorControl:
+    """The fake MTN as on its first day: no payments, faults or counts, and the settings it was started with."""
+    shared_simulator.reset()
+    return shared_simulator
