@@ -3,7 +3,7 @@
 All times are the ledger's, whole milliseconds since the epoch, and end in `_ms`; amounts are minor units.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from momo_worker.payment.transitions import HeldCause, State, Trigger
@@ -71,7 +71,7 @@ class Payment:
     amount_minor: int
     currency: str
     exponent: int
-    msisdn: str | None
+    msisdn: str | None = field(repr=False)  # a whole number stands in no repr
     external_id: str
     payer_message: str
     payee_note: str
@@ -111,6 +111,7 @@ class Payment:
     first_send_at_ms: int | None = None
     could_have_left_at_ms: int | None = None
     acknowledged_at_ms: int | None = None
+    sends: int = 0
     not_now_count: int = 0
     looks: int = 0
     not_found_count: int = 0
@@ -127,8 +128,8 @@ class Attempt:
     reference_id: str
     product: str
     path: str
-    body: bytes
-    callback_url: str | None
+    body: bytes = field(repr=False)
+    callback_url: str | None = field(repr=False)  # its path is unguessable, so it is kept out of sight
     api_user: str
     target_environment: str
     base_url: str
@@ -139,7 +140,6 @@ class Attempt:
 class Send:
     """One POST on the wire; without an ending its fate is unknown, for ever."""
 
-    id: str
     payment_id: str
     attempt: int
     number: int
@@ -167,3 +167,5 @@ class Change:
     detail: str | None = None
     #: ERROR-worthy: somebody should be woken, with this sentence.
     alert: str | None = None
+    #: Who moved it, where a person did.
+    actor: str | None = None

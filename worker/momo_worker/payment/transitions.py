@@ -114,6 +114,8 @@ def _edges() -> tuple[Edge, ...]:
         Edge(s.ACCEPTED, s.CANCELLED, t.CANCELLED, e.CANCELLED),
         Edge(s.ACCEPTED, s.CANCELLED, t.EXPIRED, e.CANCELLED),
         Edge(s.ACCEPTED, s.FAILED, t.RETRY_CANCELLED, e.FAILED),
+        # A worker that slept through its lease brings MTN's 202 after the payment had gone back: evidence counts whenever (M4).
+        Edge(s.ACCEPTED, s.PENDING, t.ACKNOWLEDGED, e.PENDING),
         Edge(s.SENDING, s.PENDING, t.ACKNOWLEDGED, e.PENDING),
         Edge(s.SENDING, s.PENDING, t.FOUND_PENDING, e.PENDING),
         Edge(s.SENDING, s.ACCEPTED, t.NOT_NOW, None),

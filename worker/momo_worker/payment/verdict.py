@@ -3,7 +3,7 @@
 `mtn/` makes these, the decisions in `payment/` read them; neither knows the other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -75,7 +75,7 @@ class Facts:
 
     amount: str | None = None
     currency: str | None = None
-    party: str | None = None
+    party: str | None = field(default=None, repr=False)
     external_id: str | None = None
 
 
@@ -102,8 +102,8 @@ class RenderedRequest:
     reference_id: str
     product: str  # "collection" or "disbursement"
     path: str  # such as "/collection/v1_0/requesttopay"
-    body: bytes
-    callback_url: str | None
+    body: bytes = field(repr=False)
+    callback_url: str | None = field(repr=False)
     api_user: str
     target_environment: str
     base_url: str

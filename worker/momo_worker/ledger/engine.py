@@ -1,0 +1,156 @@
+"""Opens the ledger's database and its transactions: a URL comes in, durable transactions with the ledger's own clock go out.
+
+Refuses a database that would lose a commit. Never retries a transaction by itself: whoever asked decides.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from momo_worker.clock import Clock
+
+_BUSY_TIMEOUT_SECONDS = 30
+_POSTGRESQL_MIN = 150_000
+_SQLITE_MIN = (3, 35, 0)
+_SQLITE_FULL = 2
+
+#: Most rows that one transaction may touch (design.md 2).
+ROWS_MAX = 500
+
+LedgerUnreachable = OperationalError
+
+
+class LedgerError(Exception):
+    """The ledger can't be used as it is; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tx:
+    """One transaction: its connection, and the ledger's "now" read when it began."""
+
+    conn: Connection
+    now_ms: int
+    dialect: str
+
+
+class Ledger:
+    """The database behind the steps. Thread-safe; one per process."""
+
+    def __init__(self, url: str, clock: Clock, *, pool_size: int = 16, clock_rules: bool = False) -> None:
+        """Connect lazily. `clock_rules` makes PostgreSQL take the clock's time too: for tests that turn it by hand."""
+        try:
+            parsed = make_url(url)
+            self.engine = _engine(url, pool_size)
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise LedgerError(f"MOMO_DATABASE_URL can't be used: {error}; give sqlite:///… or postgresql://…") from None
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise LedgerError(
+                f"MOMO_DATABASE_URL names {parsed.get_backend_name()}; give sqlite:///… or postgresql://…"
+            )
+        self.where = parsed.render_as_string(hide_password=True)
+        self.dialect = parsed.get_backend_name()
+        self._clock = clock
+        self._clock_rules = clock_rules or self.dialect == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """A writing transaction; commits at the end, rolls back on any exception."""
+        with self.engine.connect().execution_options(momo_write=True) as conn, conn.begin():
+            yield Tx(conn, self._now_ms(conn), self.dialect)
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A reading transaction; never waits for a writer."""
+        with self.engine.connect() as conn, conn.begin():
+            yield Tx(conn, self._now_ms(conn), self.dialect)
+
+    def _now_ms(self, conn: Connection) -> int:
+        if self._clock_rules:
+            return self._clock.now_ms()
+        # clock_timestamp() and not now(), which stands still for the length of a transaction (money-review C1).
+        found = conn.execute(_NOW_POSTGRESQL).scalar_one()
+        return int(found)
+
+    def check_durable(self) -> None:
+        """Raise LedgerError unless a commit of this database survives a power cut."""
+        try:
+            with self.engine.connect() as conn:
+                problem = _sqlite_problem(conn) if self.dialect == "sqlite" else _postgresql_problem(conn)
+        except DBAPIError as error:
+            raise LedgerError(
+                f"the ledger at {self.where} can't be read: {error.orig}; check MOMO_DATABASE_URL"
+            ) from None
+        if problem:
+            raise LedgerError(f"the ledger at {self.where} {problem}")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+_NOW_POSTGRESQL = text("SELECT (extract(epoch from clock_timestamp()) * 1000)::bigint")
+
+
+def _engine(url: str, pool_size: int) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000 -c lock_timeout=20000"},
+        )
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        connect_args={"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+    # The driver opens no transaction of its own: it would begin late and deferred, and meet SQLITE_BUSY_SNAPSHOT (money-review L5).
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA cache_size=-32000")
+    cursor.close()
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("momo_write") else "BEGIN")
+
+
+def _sqlite_problem(conn: Connection) -> str | None:
+    version = tuple(int(part) for part in conn.exec_driver_sql("SELECT sqlite_version()").scalar_one().split("."))
+    if version < _SQLITE_MIN:
+        return f"runs on SQLite {version}; at least {_SQLITE_MIN} is needed"
+    mode = conn.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    if mode != "wal":
+        return f"is in journal mode {mode} and not WAL; put it on a local file system that can lock"
+    if conn.exec_driver_sql("PRAGMA synchronous").scalar_one() != _SQLITE_FULL:
+        return "would lose commits at a power cut (PRAGMA synchronous is not FULL)"
+    return None
+
+
+def _postgresql_problem(conn: Connection) -> str | None:
+    version = int(conn.exec_driver_sql("SHOW server_version_num").scalar_one())
+    if version < _POSTGRESQL_MIN:
+        return f"runs on PostgreSQL {version // 10_000}; at least 15 is needed"
+    for setting, wanted in (("synchronous_commit", ("on", "remote_apply")), ("fsync", ("on",))):
+        found = conn.exec_driver_sql(f"SHOW {setting}").scalar_one()
+        if found not in wanted:
+            return f"would lose commits at a power cut ({setting} is {found}); set it to {wanted[0]}"
+    return None

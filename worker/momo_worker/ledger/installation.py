@@ -1,0 +1,139 @@
+"""Who this ledger is: its id, namespace, epoch and tide, and the accounts pinned to it. Says whether a process may start on it."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, text, update
+
+from momo_worker.accounts import Account
+from momo_worker.ledger import schema
+from momo_worker.ledger.engine import LedgerError, Tx
+from momo_worker.payment.events import PARTITIONS
+from momo_worker.payment.payment import Product
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The single row that names the ledger."""
+
+    ledger_id: str
+    namespace: uuid.UUID
+    epoch: int
+    tide: int
+    tide_at_ms: int
+    results_last_id: str | None
+
+
+def read(tx: Tx) -> Installation | None:
+    """The installation, or None in a ledger that was never prepared."""
+    row = tx.conn.execute(select(schema.installation)).mappings().one_or_none()
+    if row is None:
+        return None
+    return Installation(
+        row["ledger_id"],
+        uuid.UUID(row["namespace"]),
+        row["epoch"],
+        row["tide"],
+        row["tide_at_ms"],
+        row["results_last_id"],
+    )
+
+
+def prepare(tx: Tx, namespace: uuid.UUID | None, *, sandbox_only: bool) -> Installation:
+    """Read the installation, or write it into a new ledger; raises LedgerError when namespaces disagree or one is missing.
+
+    A namespace is drawn only where nothing but the sandbox is configured: anywhere else it must be kept with the credentials (M2).
+    """
+    found = read(tx)
+    if found is None:
+        if namespace is None and not sandbox_only:
+            raise LedgerError(
+                "is new and MOMO_NAMESPACE isn't set: draw one with `python3 -c 'import uuid; print(uuid.uuid4())'`, "
+                "keep it with the credentials for ever, and set it in every process"
+            )
+        return _write_new(tx, namespace or uuid.uuid4())
+    if namespace is not None and namespace != found.namespace:
+        raise LedgerError(
+            f"belongs to the namespace {found.namespace}, and MOMO_NAMESPACE is {namespace}: "
+            "one of the two is another installation's; correct MOMO_NAMESPACE or MOMO_DATABASE_URL"
+        )
+    return found
+
+
+def _write_new(tx: Tx, namespace: uuid.UUID) -> Installation:
+    fresh = Installation(str(uuid.uuid4()), namespace, epoch=1, tide=0, tide_at_ms=tx.now_ms, results_last_id=None)
+    tx.conn.execute(
+        insert(schema.installation).values(
+            id=1,
+            ledger_id=fresh.ledger_id,
+            namespace=str(namespace),
+            epoch=fresh.epoch,
+            tide=0,
+            tide_at_ms=tx.now_ms,
+            created_at_ms=tx.now_ms,
+        )
+    )
+    tx.conn.execute(
+        insert(schema.relay_partition),
+        [{"partition": n, "owner": None, "lease_until_ms": 0, "fence": 0} for n in range(PARTITIONS)],
+    )
+    return fresh
+
+
+def raise_tide(tx: Tx) -> int:
+    """Count the tide up by one; a ledger that is behind a copy of it was restored (design.md 9)."""
+    tx.conn.execute(text("UPDATE installation SET tide = tide + 1, tide_at_ms = :now"), {"now": tx.now_ms})
+    return int(tx.conn.execute(select(schema.installation.c.tide)).scalar_one())
+
+
+def keep_results_last_id(tx: Tx, last_id: str) -> None:
+    """Remember the last id that the results stream gave us."""
+    tx.conn.execute(update(schema.installation).values(results_last_id=last_id))
+
+
+def pin_accounts(tx: Tx, accounts: Iterable[Account], *, write: bool) -> None:
+    """Hold each account against its pin; with `write`, pin what has its first payment now.
+
+    Raises LedgerError when base URL, target environment, currency or API user differ from the pinned ones (money-review R3).
+    """
+    pins = {(row["account"], row["product"]): row for row in tx.conn.execute(select(schema.pin)).mappings()}
+    for account in accounts:
+        for product, credentials in account.credentials.items():
+            pinned = pins.get((account.name, product.value))
+            if pinned is not None:
+                _compare(
+                    account,
+                    product,
+                    pinned["base_url"],
+                    pinned["target_environment"],
+                    pinned["currency"],
+                    pinned["api_user"],
+                )
+            elif write:
+                tx.conn.execute(
+                    insert(schema.pin).values(
+                        account=account.name,
+                        product=product.value,
+                        base_url=account.market.base_url,
+                        target_environment=account.market.target_environment,
+                        currency=account.market.currency.code,
+                        api_user=credentials.api_user,
+                        pinned_at_ms=tx.now_ms,
+                    )
+                )
+
+
+def _compare(account: Account, product: Product, base_url: str, environment: str, currency: str, api_user: str) -> None:
+    wanted = (
+        ("base URL", base_url, account.market.base_url),
+        ("target environment", environment, account.market.target_environment),
+        ("currency", currency, account.market.currency.code),
+        ("API user", api_user, account.credentials[product].api_user),
+    )
+    for name, pinned, configured in wanted:
+        if pinned != configured:
+            raise LedgerError(
+                f"has payments of account {account.name} ({product.value}) under {name} {pinned}, and the settings say {configured}: "
+                "use another account name or another ledger; credentials of the same merchant change with `momo account rotate`"
+            )

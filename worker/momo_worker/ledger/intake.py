@@ -1,0 +1,147 @@
+"""Jobs into the ledger: new payments, rejected jobs, jobs that wait. The unique index decides who was first, row by row (M10)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from momo_worker.ledger import schema
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.rows import payment_columns, payment_from, payment_values
+from momo_worker.payment.payment import Payment
+
+#: How much of a rejected job is kept beside its digest.
+PAYLOAD_KEPT_BYTES = 64 * 1024
+
+_keys: BindParameter[Any] = bindparam("keys", expanding=True)
+_select_by_key = select(*payment_columns).where(
+    schema.payment.c.account == bindparam("account"), schema.payment.c.idempotency_key.in_(_keys)
+)
+_insert_payment = {
+    "sqlite": sqlite.insert(schema.payment).on_conflict_do_nothing().returning(schema.payment.c.id),
+    "postgresql": postgresql.insert(schema.payment).on_conflict_do_nothing().returning(schema.payment.c.id),
+}
+
+
+def add_payments(tx: Tx, payments: Sequence[Payment]) -> frozenset[str]:
+    """Insert what is new; returns the ids that went in. Sorted by key, so that two pumps never wait for each other in a circle."""
+    if not payments:
+        return frozenset()
+    ordered = sorted(payments, key=lambda payment: (payment.account, payment.idempotency_key))
+    rows = [payment_values(payment) for payment in ordered]
+    return frozenset(row[0] for row in tx.conn.execute(_insert_payment[tx.dialect], rows))
+
+
+def take_back(tx: Tx, payment_id: str) -> None:
+    """Remove a payment that this very transaction inserted and that turned out to be refused."""
+    tx.conn.execute(text("DELETE FROM payment WHERE id = :id"), {"id": payment_id})
+
+
+def by_key(tx: Tx, account: str, keys: Sequence[str]) -> dict[str, Payment]:
+    """The payments of an account under these keys."""
+    if not keys:
+        return {}
+    rows = tx.conn.execute(_select_by_key, {"account": account, "keys": list(keys)})
+    return {payment.idempotency_key: payment for payment in map(payment_from, rows)}
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A recent payment of the same operation, number and amount."""
+
+    payment_id: str
+    idempotency_key: str
+    operation: str
+    msisdn: str
+    amount_minor: int
+
+
+_LIKE = text(
+    "SELECT id, idempotency_key, operation, msisdn, amount_minor FROM payment "
+    "WHERE account = :account AND msisdn IN :msisdns AND accepted_at_ms >= :since ORDER BY accepted_at_ms"
+).bindparams(bindparam("msisdns", expanding=True))
+
+
+def recent_of(tx: Tx, account: str, msisdns: Sequence[str], since_ms: int) -> list[Likeness]:
+    """What was accepted since then for these numbers."""
+    if not msisdns:
+        return []
+    rows = tx.conn.execute(_LIKE, {"account": account, "msisdns": list(msisdns), "since": since_ms})
+    return [Likeness(*row) for row in rows]
+
+
+_OUTFLOW = text(
+    "INSERT INTO outflow (account, day, direct_minor) VALUES (:account, :day, :amount) "
+    "ON CONFLICT (account, day) DO UPDATE SET direct_minor = outflow.direct_minor + excluded.direct_minor "
+    "WHERE outflow.direct_minor + excluded.direct_minor <= :limit RETURNING direct_minor"
+)
+
+
+def add_outflow(tx: Tx, account: str, day: str, amount_minor: int, limit_minor: int) -> bool:
+    """Count a payment against the account's daily limit; False when it would exceed it, and then nothing was counted."""
+    if amount_minor > limit_minor:
+        return False
+    values = {"account": account, "day": day, "amount": amount_minor, "limit": limit_minor}
+    return tx.conn.execute(_OUTFLOW, values).first() is not None
+
+
+def add_rejected(tx: Tx, source: str, payload: bytes, errors: str) -> bool:
+    """Keep a job that can't become a payment; False when this entry was kept before."""
+    row = {
+        "source": source,
+        "payload": payload[:PAYLOAD_KEPT_BYTES],
+        "payload_bytes": len(payload),
+        "payload_sha256": hashlib.sha256(payload).hexdigest(),
+        "errors": errors,
+        "now": tx.now_ms,
+    }
+    statement = text(
+        "INSERT INTO rejected_job (source, payload, payload_bytes, payload_sha256, errors, rejected_at_ms) "
+        "VALUES (:source, :payload, :payload_bytes, :payload_sha256, :errors, :now) ON CONFLICT (source) DO NOTHING"
+    )
+    return tx.conn.execute(statement, row).rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job that may be right tomorrow."""
+
+    source: str
+    payload: bytes
+    why: str
+    first_seen_at_ms: int
+
+
+def keep_waiting(tx: Tx, source: str, payload: bytes, why: str, next_try_at_ms: int) -> None:
+    """Keep a job that waits, or set its next try."""
+    tx.conn.execute(
+        text(
+            "INSERT INTO waiting_job (source, payload, why, first_seen_at_ms, next_try_at_ms) "
+            "VALUES (:source, :payload, :why, :now, :next) "
+            "ON CONFLICT (source) DO UPDATE SET next_try_at_ms = excluded.next_try_at_ms, why = excluded.why"
+        ),
+        {"source": source, "payload": payload, "why": why, "now": tx.now_ms, "next": next_try_at_ms},
+    )
+
+
+def waiting_due(tx: Tx, *, limit: int) -> list[WaitingJob]:
+    """Waiting jobs whose next try has come."""
+    rows = tx.conn.execute(
+        text(
+            "SELECT source, payload, why, first_seen_at_ms FROM waiting_job WHERE next_try_at_ms <= :now ORDER BY next_try_at_ms LIMIT :limit"
+        ),
+        {"now": tx.now_ms, "limit": limit},
+    )
+    return [WaitingJob(row[0], bytes(row[1]), row[2], row[3]) for row in rows]
+
+
+def end_waiting(tx: Tx, sources: Sequence[str]) -> None:
+    """Waiting is over for these, one way or the other."""
+    if sources:
+        statement = text("DELETE FROM waiting_job WHERE source IN :sources").bindparams(
+            bindparam("sources", expanding=True)
+        )
+        tx.conn.execute(statement, {"sources": list(sources)})

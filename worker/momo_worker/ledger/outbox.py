@@ -1,0 +1,114 @@
+"""Result events on their way out: what isn't marked published, in order, per partition under a lease (M9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, text
+
+from momo_worker.ledger.engine import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A partition that a relay holds, and the fence it holds it under."""
+
+    partition: int
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An event that waits to be published."""
+
+    id: int
+    body: str
+    replayed: bool
+
+
+def hold_partitions(tx: Tx, owner: str, lease_ms: int, *, most: int) -> list[Hold]:
+    """Take or keep up to `most` partitions: ours are prolonged, those whose lease has ended are taken under a higher fence."""
+    until = tx.now_ms + lease_ms
+    tx.conn.execute(
+        text("UPDATE relay_partition SET lease_until_ms = :until WHERE owner = :owner AND lease_until_ms > :now"),
+        {"until": until, "owner": owner, "now": tx.now_ms},
+    )
+    kept = _held(tx, owner)
+    for partition in _free(tx)[: max(0, most - len(kept))]:
+        tx.conn.execute(
+            text(
+                "UPDATE relay_partition SET owner = :owner, lease_until_ms = :until, fence = fence + 1 "
+                "WHERE partition = :partition AND lease_until_ms <= :now"
+            ),
+            {"owner": owner, "until": until, "partition": partition, "now": tx.now_ms},
+        )
+    return _held(tx, owner)
+
+
+def _held(tx: Tx, owner: str) -> list[Hold]:
+    rows = tx.conn.execute(
+        text(
+            "SELECT partition, fence FROM relay_partition WHERE owner = :owner AND lease_until_ms > :now ORDER BY partition"
+        ),
+        {"owner": owner, "now": tx.now_ms},
+    )
+    return [Hold(row[0], row[1]) for row in rows]
+
+
+def _free(tx: Tx) -> list[int]:
+    # A lease that ends far ahead is the work of a clock that went back; no relay holds one longer than a minute.
+    rows = tx.conn.execute(
+        text("SELECT partition FROM relay_partition WHERE lease_until_ms <= :now ORDER BY partition"),
+        {"now": tx.now_ms},
+    )
+    return [row[0] for row in rows]
+
+
+def let_partitions_go(tx: Tx, owner: str) -> None:
+    """Give back every partition at a clean stop, so that another relay needn't wait for the lease."""
+    tx.conn.execute(text("UPDATE relay_partition SET lease_until_ms = 0 WHERE owner = :owner"), {"owner": owner})
+
+
+def unpublished(tx: Tx, partition: int, *, limit: int) -> list[Pending]:
+    """Events of a partition that aren't marked published, in the order in which they were written."""
+    rows = tx.conn.execute(
+        text(
+            "SELECT id, body, replayed FROM outbox WHERE partition = :partition AND published_at_ms IS NULL ORDER BY id LIMIT :limit"
+        ),
+        {"partition": partition, "limit": limit},
+    )
+    return [Pending(row[0], row[1], bool(row[2])) for row in rows]
+
+
+_MARK = text("UPDATE outbox SET published_at_ms = :now WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+
+
+def mark_published(tx: Tx, ids: Sequence[int]) -> None:
+    """Note that the results stream has these."""
+    if ids:
+        tx.conn.execute(_MARK, {"now": tx.now_ms, "ids": list(ids)})
+
+
+def publish_again_since(tx: Tx, since_ms: int) -> int:
+    """Put everything that was published since then back into the queue, marked as a replay."""
+    return tx.conn.execute(
+        text("UPDATE outbox SET published_at_ms = NULL, replayed = TRUE WHERE published_at_ms >= :since"),
+        {"since": since_ms},
+    ).rowcount
+
+
+def publish_latest_again(tx: Tx, payment_ids: Sequence[str]) -> None:
+    """Answer a repeated job with its payment's latest event, published once more (6.1)."""
+    for payment_id in payment_ids:
+        tx.conn.execute(
+            text(
+                "UPDATE outbox SET published_at_ms = NULL WHERE id = (SELECT max(id) FROM outbox WHERE payment_id = :payment_id) "
+                "AND published_at_ms IS NOT NULL"
+            ),
+            {"payment_id": payment_id},
+        )
+
+
+def lag(tx: Tx) -> tuple[int, int | None]:
+    """How many events wait, and since when the oldest does."""
+    row = tx.conn.execute(text("SELECT count(*), min(created_at_ms) FROM outbox WHERE published_at_ms IS NULL")).one()
+    return int(row[0]), row[1]

@@ -1,0 +1,86 @@
+"""Rows to values and back: the one place that knows which field of a value is which column, and which are enumerations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import RowMapping, select
+
+from momo_worker.ledger import schema
+from momo_worker.payment.payment import Attempt, Lane, Operation, Payment, Product, Queue, Send, Work
+from momo_worker.payment.transitions import HeldCause, State
+from momo_worker.payment.verdict import SendAnswer
+
+PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
+SEND_FIELDS = tuple(field.name for field in fields(Send))
+ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
+
+#: What an UPDATE of a payment may write; what was asked for never changes.
+MUTABLE_FIELDS = PAYMENT_FIELDS[PAYMENT_FIELDS.index("state") :]
+
+_PAYMENT_ENUMS: dict[str, dict[str, Enum]] = {
+    name: {member.value: member for member in kind}
+    for name, kind in {
+        "operation": Operation,
+        "product": Product,
+        "lane": Lane,
+        "state": State,
+        "held_cause": HeldCause,
+        "work": Work,
+        "queue": Queue,
+    }.items()
+}
+_PAYMENT_READERS = tuple(_PAYMENT_ENUMS.get(name) for name in PAYMENT_FIELDS)
+_WRITTEN_ENUMS = frozenset(_PAYMENT_ENUMS)
+_ENDINGS = {member.value: member for member in SendAnswer}
+
+payment_columns = tuple(schema.payment.c[name] for name in PAYMENT_FIELDS)
+select_payments = select(*payment_columns)
+send_columns = tuple(schema.send.c[name] for name in SEND_FIELDS)
+attempt_columns = tuple(schema.attempt.c[name] for name in ATTEMPT_FIELDS)
+
+
+def payment_from(row: Sequence[Any]) -> Payment:
+    """A row of `payment_columns`, in their order, as a value."""
+    values: list[Any] = [
+        value if reader is None or value is None else reader[value]
+        for value, reader in zip(row, _PAYMENT_READERS, strict=True)
+    ]
+    return Payment(*values)
+
+
+def send_from(row: Mapping[str, Any] | RowMapping) -> Send:
+    """A row of `send_columns` as a value."""
+    values = {name: row[name] for name in SEND_FIELDS}
+    values["ending"] = None if values["ending"] is None else _ENDINGS[values["ending"]]
+    values["never_left"] = bool(values["never_left"])
+    return Send(**values)
+
+
+def attempt_from(row: Mapping[str, Any] | RowMapping) -> Attempt:
+    """A row of `attempt_columns` as a value."""
+    values = {name: row[name] for name in ATTEMPT_FIELDS}
+    values["body"] = bytes(values["body"])
+    return Attempt(**values)
+
+
+def payment_values(payment: Payment, names: Sequence[str] = PAYMENT_FIELDS) -> dict[str, Any]:
+    """Column values of a payment; enumerations as their words, since drivers differ in what they make of an Enum."""
+    return {
+        name: _plain(getattr(payment, name)) if name in _WRITTEN_ENUMS else getattr(payment, name) for name in names
+    }
+
+
+def send_values(send: Send) -> dict[str, Any]:
+    """Column values of a send."""
+    return {name: _plain(getattr(send, name)) for name in SEND_FIELDS}
+
+
+def attempt_values(attempt: Attempt) -> dict[str, Any]:
+    """Column values of an attempt."""
+    return {name: getattr(attempt, name) for name in ATTEMPT_FIELDS}
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value

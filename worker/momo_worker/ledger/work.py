@@ -1,0 +1,157 @@
+"""What is due and whose it is: two marks, never one. The pump releases what is due, a worker claims what is released.
+
+Answers with ids and values; never sends, never decides what becomes of a payment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, text, update
+
+from momo_worker.ledger import schema
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.payment import Product, Queue, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A payment that may now be claimed; `alone` when it should travel without neighbours (money-review S13)."""
+
+    payment_id: str
+    claims_since_word: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker holds: a payment under a fence."""
+
+    payment_id: str
+    fence: int
+
+
+# The CTE is materialised and joined: `id IN (SELECT … LIMIT)` claimed a thousand rows for ten under some plans (money-review L6).
+_RELEASE = """
+WITH due AS MATERIALIZED (
+    SELECT id FROM payment
+    WHERE account = :account AND product = :product AND work = :work AND queue = :queue
+      AND due_at_ms IS NOT NULL AND due_at_ms <= :now
+      AND (released_until_ms IS NULL OR released_until_ms <= :now)
+      AND (lease_until_ms IS NULL OR lease_until_ms <= :now)
+      AND state <> 'sending'
+    ORDER BY due_at_ms
+    LIMIT :limit
+    {lock}
+)
+UPDATE payment SET released_until_ms = :until
+FROM due WHERE payment.id = due.id
+RETURNING payment.id, payment.claims_since_word
+"""
+_release = {
+    "sqlite": text(_RELEASE.format(lock="")),
+    "postgresql": text(_RELEASE.format(lock="FOR UPDATE SKIP LOCKED")),
+}
+
+_OUTSTANDING = text(
+    "SELECT count(*) FROM (SELECT 1 FROM payment WHERE account = :account AND product = :product AND work = :work "
+    "AND released_until_ms IS NOT NULL AND released_until_ms > :now LIMIT :limit) AS released"
+)
+
+# Read at most a second before the first byte of each call: the claim, the lease, every pause and the gate, in one query (M1, M13).
+_PERMIT = text(
+    """
+    SELECT p.id, p.fence FROM payment AS p
+    WHERE p.id IN :ids AND p.state = 'sending' AND p.lease_until_ms > :lease_beyond
+      AND NOT EXISTS (
+          SELECT 1 FROM pause AS s WHERE s.lifted_at_ms IS NULL
+            AND s.account IN ('', p.account) AND s.product IN ('', p.product) AND s.run = '')
+      AND NOT EXISTS (
+          SELECT 1 FROM gate AS g WHERE g.account = p.account AND g.product = p.product AND g.closed_at_ms IS NOT NULL)
+    """
+).bindparams(bindparam("ids", expanding=True))
+
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+_take_lease = (
+    update(schema.payment)
+    .where(schema.payment.c.id.in_(_ids))
+    .values(
+        fence=schema.payment.c.fence + 1,
+        lease_until_ms=bindparam("lease_until"),
+        claims_since_word=schema.payment.c.claims_since_word + 1,
+    )
+)
+
+
+def release(
+    tx: Tx, account: str, product: Product, work: Work, queue: Queue, *, limit: int, release_ms: int
+) -> list[Released]:
+    """Mark up to `limit` due payments as released, earliest first; what another pump holds at this moment is passed over."""
+    rows = tx.conn.execute(
+        _release[tx.dialect],
+        {
+            "account": account,
+            "product": product.value,
+            "work": work.value,
+            "queue": queue.value,
+            "now": tx.now_ms,
+            "until": tx.now_ms + release_ms,
+            "limit": limit,
+        },
+    )
+    return [Released(row[0], row[1]) for row in rows]
+
+
+def outstanding(tx: Tx, account: str, product: Product, work: Work, *, limit: int) -> int:
+    """How many payments are released and not yet recorded, counted up to `limit`."""
+    found = tx.conn.execute(
+        _OUTSTANDING,
+        {"account": account, "product": product.value, "work": work.value, "now": tx.now_ms, "limit": limit},
+    ).scalar_one()
+    return int(found)
+
+
+def take_leases(tx: Tx, ids: Sequence[str], lease_ms: int) -> None:
+    """Claim payments that the caller has locked and found claimable."""
+    if ids:
+        tx.conn.execute(_take_lease, {"ids": list(ids), "lease_until": tx.now_ms + lease_ms})
+
+
+def permitted(tx: Tx, claims: Sequence[Claim], call_deadline_ms: int) -> frozenset[Claim]:
+    """Which of these claims may send now: still their own, with a lease that outlasts the call, and nothing that pauses them."""
+    if not claims:
+        return frozenset()
+    rows = tx.conn.execute(
+        _PERMIT, {"ids": [claim.payment_id for claim in claims], "lease_beyond": tx.now_ms + call_deadline_ms}
+    )
+    still = {(row[0], row[1]) for row in rows}
+    return frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)
+
+
+_LEASES_OVER = text(
+    "SELECT id, lease_until_ms FROM payment WHERE state = 'sending' AND lease_until_ms <= :now ORDER BY lease_until_ms LIMIT :limit"
+)
+_LEASES_OPEN = text("SELECT count(*) FROM payment WHERE state = 'sending'")
+_LEASES_CUT = text("UPDATE payment SET lease_until_ms = :latest WHERE state = 'sending' AND lease_until_ms > :latest")
+_EXPIRED = text(
+    "SELECT id FROM payment WHERE state = 'accepted' AND not_after_ms <= :now ORDER BY not_after_ms LIMIT :limit"
+)
+
+
+def leases_over(tx: Tx, *, limit: int) -> list[tuple[str, int]]:
+    """Sending payments whose lease has ended, with its end."""
+    return [(row[0], row[1]) for row in tx.conn.execute(_LEASES_OVER, {"now": tx.now_ms, "limit": limit})]
+
+
+def leases_open(tx: Tx) -> int:
+    """How many payments are in `sending`."""
+    return int(tx.conn.execute(_LEASES_OPEN).scalar_one())
+
+
+def cut_leases(tx: Tx, lease_ms: int) -> int:
+    """Cut leases that end further ahead than the longest allowed: the ledger's clock went back (money-review C2)."""
+    return tx.conn.execute(_LEASES_CUT, {"latest": tx.now_ms + lease_ms}).rowcount
+
+
+def expired(tx: Tx, *, limit: int) -> list[str]:
+    """Accepted payments after their `not_after`: nothing is sent any more."""
+    return [row[0] for row in tx.conn.execute(_EXPIRED, {"now": tx.now_ms, "limit": limit})]

@@ -1,0 +1,245 @@
+"""What a status read makes of a payment: payment, sends and verdict come in, a Change goes out. Pure.
+
+Status decides, reason explains (M7); every 200 is compared with ours (M6); a 404 counts only under an unbroken lease (M4, M5).
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from momo_worker.payment.backoff import jittered
+from momo_worker.payment.deciding import (
+    acknowledged,
+    contradiction,
+    due_look,
+    ended,
+    is_final,
+    let_go,
+    look_again,
+    mtn_may_end,
+    put_on_desk,
+)
+from momo_worker.payment.money import format_amount, same_amount
+from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
+from momo_worker.payment.rules import Rules
+from momo_worker.payment.transitions import HeldCause, State, Trigger
+from momo_worker.payment.verdict import Facts, LookAnswer, LookVerdict, SendAnswer, Status
+
+
+@dataclass(frozen=True, slots=True)
+class LookReport:
+    """One status read that has come back: whose it was, when it began, and what it said."""
+
+    payment_id: str
+    attempt: int
+    fence: int
+    began_at_ms: int
+    verdict: LookVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What every branch needs."""
+
+    report: LookReport
+    now_ms: int
+    rules: Rules
+    rng: random.Random
+
+
+def mismatch(payment: Payment, facts: Facts) -> str | None:
+    """The first fact of a 200 that isn't ours, in words; None when every fact that is there is equal."""
+    if facts.amount is not None and not same_amount(facts.amount, payment.amount_minor, payment.exponent):
+        return f"amount is {facts.amount}, ours is {format_amount(payment.amount_minor, payment.exponent)}"
+    if facts.currency is not None and facts.currency.strip().upper() != payment.currency:
+        return f"currency is {facts.currency}, ours is {payment.currency}"
+    if facts.party is not None and payment.msisdn is not None and facts.party.strip().lstrip("+") != payment.msisdn:
+        return "the party is another number than ours"
+    if facts.external_id is not None and facts.external_id != payment.external_id:
+        return "externalId is not ours"
+    return None
+
+
+def decide(
+    payment: Payment, sends: Sequence[Send], report: LookReport, *, now_ms: int, rules: Rules, rng: random.Random
+) -> Change:
+    """Decide on one answer; `sends` are all of the current attempt."""
+    moment = _Moment(report, now_ms, rules, rng)
+    if payment.attempt != report.attempt:
+        return _after_earlier_attempt(payment, report.verdict)
+    if report.verdict.answer is LookAnswer.FOUND:
+        return _after_found(payment, moment)
+    if payment.fence != report.fence or payment.lease_until_ms is None or now_ms >= payment.lease_until_ms:
+        return Change(payment, payment)
+    payment_heard = replace(payment, hint_at_ms=_hint_left(payment, report))
+    if report.verdict.answer is LookAnswer.NOT_FOUND:
+        return _after_not_found(payment, payment_heard, sends, moment)
+    again = look_again(payment_heard, now_ms, rules, rng)
+    wait = report.verdict.retry_after_seconds
+    if wait is not None and again.due_at_ms is not None:
+        again = replace(again, due_at_ms=max(again.due_at_ms, now_ms + jittered(round(wait * 1000), rng)))
+    return Change(payment, again)
+
+
+def _hint_left(payment: Payment, report: LookReport) -> int | None:
+    """A hint that came before this look began has been followed; one that came after is still to be."""
+    if payment.hint_at_ms is not None and payment.hint_at_ms <= report.began_at_ms:
+        return None
+    return payment.hint_at_ms
+
+
+def _after_earlier_attempt(payment: Payment, verdict: LookVerdict) -> Change:
+    if verdict.answer is LookAnswer.FOUND and verdict.status is not Status.FAILED:
+        return contradiction(payment, f"an earlier attempt is {verdict.raw_status} at MTN")
+    return Change(payment, payment)
+
+
+def _after_found(payment: Payment, moment: _Moment) -> Change:
+    verdict = moment.report.verdict
+    wrong = mismatch(payment, verdict.facts)
+    if is_final(payment):
+        return _against_final(payment, verdict, wrong)
+    if payment.state is State.ACCEPTED:
+        # Only another attempt's or a stranger's payment can be found while ours was never sent.
+        return put_on_desk(
+            payment,
+            HeldCause.REFERENCE_USED,
+            moment.now_ms,
+            moment.rules,
+            moment.rng,
+            "found at MTN before it was sent",
+        )
+    if not mtn_may_end(payment):
+        return Change(payment, look_again(payment, moment.now_ms, moment.rules, moment.rng))
+    if wrong is not None:
+        why = f"MTN's answer under our reference isn't our payment: {wrong}"
+        if payment.state is State.HELD:
+            return Change(
+                payment,
+                replace(look_again(payment, moment.now_ms, moment.rules, moment.rng), held_cause=HeldCause.MISMATCH),
+                alert=why,
+            )
+        return put_on_desk(payment, HeldCause.MISMATCH, moment.now_ms, moment.rules, moment.rng, why)
+    if verdict.status is Status.SUCCESSFUL:
+        after = replace(
+            ended(payment, State.SUCCESSFUL, moment.now_ms, None, None),
+            financial_transaction_id=verdict.financial_transaction_id,
+            acknowledged_at_ms=payment.acknowledged_at_ms or moment.now_ms,
+        )
+        return Change(payment, after, Trigger.FOUND_SUCCESSFUL)
+    if verdict.status is Status.FAILED:
+        after = ended(
+            payment, State.FAILED, moment.now_ms, verdict.reason_code or "UNSPECIFIED", verdict.reason_message
+        )
+        return Change(payment, after, Trigger.FOUND_FAILED, detail=verdict.reason_code)
+    return _after_pending(payment, moment)
+
+
+def _after_pending(payment: Payment, moment: _Moment) -> Change:
+    heard = replace(
+        payment,
+        hint_at_ms=_hint_left(payment, moment.report),
+        not_found_count=0,
+        not_found_first_at_ms=None,
+        not_found_last_at_ms=None,
+    )
+    if payment.state is State.PENDING:
+        return Change(payment, look_again(heard, moment.now_ms, moment.rules, moment.rng))
+    after = acknowledged(heard, moment.now_ms, moment.rules, moment.rng)
+    return Change(payment, after, Trigger.FOUND_PENDING, detail=moment.report.verdict.raw_status)
+
+
+def _against_final(payment: Payment, verdict: LookVerdict, wrong: str | None) -> Change:
+    if payment.state is State.SUCCESSFUL and verdict.status is Status.SUCCESSFUL and wrong is None:
+        return Change(payment, payment)
+    if payment.state is State.FAILED and verdict.status is Status.FAILED:
+        return Change(payment, payment)
+    return contradiction(
+        payment, f"MTN says {verdict.raw_status or verdict.status}" + (f", and {wrong}" if wrong else "")
+    )
+
+
+def _after_not_found(payment: Payment, heard: Payment, sends: Sequence[Send], moment: _Moment) -> Change:
+    if is_final(payment):
+        return Change(payment, payment)
+    counted = _counted(heard, moment)
+    if payment.state is State.PENDING:
+        return _after_vanishing(payment, counted, moment)
+    if payment.state is not State.UNKNOWN:
+        return Change(payment, look_again(counted, moment.now_ms, moment.rules, moment.rng))
+    if _refused_for_good(sends):
+        refusal = [send for send in sends if send.ending is SendAnswer.REFUSED][-1]
+        after = ended(payment, State.FAILED, moment.now_ms, refusal.code or "REFUSED", payment.reason_message)
+        return Change(payment, after, Trigger.REFUSAL_CONFIRMED, detail=refusal.code)
+    return _after_search(payment, counted, sends, moment)
+
+
+def _refused_for_good(sends: Sequence[Send]) -> bool:
+    """Every send of the attempt has an ending, none was unknown, and MTN refused one of them (M4)."""
+    return any(send.ending is SendAnswer.REFUSED for send in sends) and not any(send.fate_unknown for send in sends)
+
+
+def _counted(payment: Payment, moment: _Moment) -> Payment:
+    """Count this RESOURCE_NOT_FOUND if it began late enough after the last one and after any send could have left (M5)."""
+    began = moment.report.began_at_ms
+    if payment.could_have_left_at_ms is not None and began < payment.could_have_left_at_ms:
+        return payment
+    last = payment.not_found_last_at_ms
+    if last is not None and began - last < moment.rules.not_found_apart_ms:
+        return payment
+    return replace(
+        payment,
+        not_found_count=payment.not_found_count + 1,
+        not_found_first_at_ms=payment.not_found_first_at_ms or began,
+        not_found_last_at_ms=began,
+    )
+
+
+def _after_vanishing(payment: Payment, counted: Payment, moment: _Moment) -> Change:
+    """404 after 202 or 409 is never final: visibility lag, or the wrong environment; after an hour of nothing else, a person."""
+    rules = moment.rules
+    first = counted.not_found_first_at_ms
+    if (
+        first is not None
+        and moment.now_ms - first >= rules.vanished_after_ms
+        and counted.not_found_count >= rules.not_found_needed
+    ):
+        why = "MTN accepted this payment and answers RESOURCE_NOT_FOUND since; check target environment and API user"
+        return put_on_desk(payment, HeldCause.VANISHED, moment.now_ms, rules, moment.rng, why)
+    return Change(payment, look_again(counted, moment.now_ms, rules, moment.rng))
+
+
+def _after_search(payment: Payment, counted: Payment, sends: Sequence[Send], moment: _Moment) -> Change:
+    rules, now = moment.rules, moment.now_ms
+    searched_since = counted.could_have_left_at_ms or counted.state_since_ms
+    proven = counted.not_found_count >= rules.not_found_needed and now - searched_since >= rules.not_found_grace_ms
+    first_send = counted.first_send_at_ms or counted.state_since_ms
+    may_have_left = sum(1 for send in sends if send.fate_unknown)
+    if now - first_send >= rules.send_window_ms or (proven and may_have_left >= rules.sends_max):
+        why = f"not found at MTN after {may_have_left} sends of unknown fate, and no further send is allowed"
+        return put_on_desk(counted, HeldCause.TOO_OLD, now, rules, moment.rng, why)
+    again = look_again(counted, now, rules, moment.rng)
+    if not proven or now >= payment.not_after_ms:
+        return Change(payment, again)
+    # The same reference may be sent again; straight from unknown, never by way of accepted (money-review S4).
+    return Change(payment, replace(let_go(counted), work=Work.SEND, queue=Queue.RESCUE, due_at_ms=now))
+
+
+def resend_permitted(payment: Payment, sends: Sequence[Send], now_ms: int, rules: Rules) -> bool:
+    """Whether an unknown payment that is due to be sent may still be sent at this moment (asked again at the claim)."""
+    last = payment.not_found_last_at_ms
+    return (
+        payment.state is State.UNKNOWN
+        and payment.not_found_count >= rules.not_found_needed
+        and last is not None
+        and now_ms - last <= rules.permission_age_ms
+        and now_ms - (payment.first_send_at_ms or now_ms) < rules.send_window_ms
+        and now_ms < payment.not_after_ms
+        and sum(1 for send in sends if send.fate_unknown) < rules.sends_max
+    )
+
+
+def permission_lost(payment: Payment, now_ms: int) -> Payment:
+    """Back to looking: the permission grew old (a pause, a closed gate) before it was used."""
+    fresh = replace(payment, not_found_count=0, not_found_first_at_ms=None, not_found_last_at_ms=None)
+    return due_look(fresh, now_ms, Queue.RESCUE)

@@ -1,0 +1,149 @@
+"""What a POST's answer makes of a payment: payment, sends and verdict come in, a Change goes out. Pure; never fails a payment (M4).
+
+Evidence isn't symmetric: that MTN has it counts whoever brings it and whenever; that MTN has it not counts only under an unbroken lease.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from momo_worker.payment.backoff import jittered, not_now_delay_ms, queue_of
+from momo_worker.payment.deciding import (
+    acknowledged,
+    contradiction,
+    due_look,
+    is_final,
+    let_go,
+    moved,
+    put_on_desk,
+    search_anew,
+)
+from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
+from momo_worker.payment.rules import Rules
+from momo_worker.payment.transitions import HeldCause, State, Trigger
+from momo_worker.payment.verdict import SendAnswer, SendVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """One POST that has come back: the row it belongs to and what became of it."""
+
+    payment_id: str
+    attempt: int
+    number: int
+    fence: int
+    verdict: SendVerdict
+
+
+def as_recorded(report: SendReport, *, unbroken: bool) -> SendAnswer:
+    """The ending that the ledger keeps: what says "MTN has it not" is worth nothing once the lease was broken.
+
+    A call that never left is known from our own flag, but under a broken lease another worker may have sent in the meantime;
+    its own send row tells that, so "never left" stays true of this row.
+    """
+    if report.verdict.answer is SendAnswer.ACCEPTED or report.verdict.never_left or unbroken:
+        return report.verdict.answer
+    return SendAnswer.UNKNOWN
+
+
+def decide(
+    payment: Payment,
+    sends: Sequence[Send],
+    report: SendReport,
+    *,
+    now_ms: int,
+    rules: Rules,
+    rng: random.Random,
+    adopting: bool = False,
+) -> Change:
+    """Decide on one answer. `sends` are all of the attempt, this one with its ending already set; `adopting` only in recovery."""
+    unbroken = (
+        payment.state is State.SENDING
+        and payment.attempt == report.attempt
+        and payment.fence == report.fence
+        and payment.lease_until_ms is not None
+        and now_ms < payment.lease_until_ms
+    )
+    verdict = report.verdict
+    if verdict.answer is SendAnswer.ACCEPTED:
+        return _after_acceptance(payment, sends, report, now_ms=now_ms, rules=rules, rng=rng, adopting=adopting)
+    if not unbroken:
+        # Somebody else decides about this payment now; the send row keeps what we saw.
+        return Change(payment, payment)
+    if verdict.answer is SendAnswer.NOT_NOW:
+        return _after_not_now(payment, sends, verdict, now_ms=now_ms, rules=rules, rng=rng)
+    if verdict.answer is SendAnswer.REFUSED:
+        after = replace(
+            moved(let_go(payment), State.UNKNOWN, now_ms),
+            could_have_left_at_ms=now_ms,
+            reason_code=verdict.code,
+            reason_message=verdict.message,
+        )
+        # A refusal may fail a payment only after a GET answered RESOURCE_NOT_FOUND, so the look comes at once.
+        return Change(payment, due_look(after, now_ms), Trigger.REFUSED, detail=_said(verdict))
+    after = search_anew(moved(let_go(payment), State.UNKNOWN, now_ms), now_ms)
+    due_at = now_ms + jittered(rules.first_look_unknown_ms, rng)
+    return Change(payment, due_look(after, due_at, Queue.RESCUE), Trigger.SEND_UNKNOWN, detail=_said(verdict))
+
+
+def lease_over(payment: Payment, *, now_ms: int, rules: Rules, rng: random.Random) -> Change:
+    """Rescue found a claim whose lease has ended without a word: its send has no ending, so its fate is unknown."""
+    # The sleeper may still send up to the end of its lease: M1's check refuses it later than that.
+    unclaimed = replace(moved(payment, State.UNKNOWN, now_ms), lease_until_ms=None, released_until_ms=None)
+    after = search_anew(unclaimed, payment.lease_until_ms or now_ms)
+    due_at = now_ms + jittered(rules.first_look_unknown_ms, rng)
+    return Change(payment, due_look(after, due_at, Queue.RESCUE), Trigger.LEASE_OVER)
+
+
+def _after_acceptance(
+    payment: Payment,
+    sends: Sequence[Send],
+    report: SendReport,
+    *,
+    now_ms: int,
+    rules: Rules,
+    rng: random.Random,
+    adopting: bool,
+) -> Change:
+    verdict = report.verdict
+    if payment.attempt != report.attempt:
+        return contradiction(
+            payment, f"attempt {report.attempt} was accepted ({_said(verdict)}) after a later one had begun"
+        )
+    if is_final(payment):
+        if payment.state is State.SUCCESSFUL or verdict.conflict:
+            return Change(payment, payment)
+        return contradiction(payment, f"MTN accepted the request ({_said(verdict)})")
+    left_before = any(send.number < report.number and not send.never_left for send in sends)
+    if verdict.conflict and not left_before and not adopting and payment.acknowledged_at_ms is None:
+        why = "MTN says that this reference was used, but by this ledger nothing was sent under it"
+        if payment.state is State.HELD:
+            return Change(payment, let_go(payment))
+        return put_on_desk(payment, HeldCause.REFERENCE_USED, now_ms, rules, rng, why)
+    if payment.state is State.PENDING:
+        return Change(payment, payment)
+    if payment.state is State.HELD:
+        # A person's desk is left by MTN's compared word only, so ask for it now.
+        return Change(payment, due_look(payment, now_ms, Queue.RESCUE))
+    return Change(payment, acknowledged(payment, now_ms, rules, rng), Trigger.ACKNOWLEDGED, detail=_said(verdict))
+
+
+def _after_not_now(
+    payment: Payment, sends: Sequence[Send], verdict: SendVerdict, *, now_ms: int, rules: Rules, rng: random.Random
+) -> Change:
+    delay = not_now_delay_ms(payment.not_now_count, rules, rng)
+    if verdict.retry_after_seconds is not None:
+        delay = max(delay, jittered(round(verdict.retry_after_seconds * 1000), rng))
+    counted = replace(let_go(payment), not_now_count=payment.not_now_count + 1)
+    if any(send.fate_unknown for send in sends):
+        after = due_look(moved(counted, State.UNKNOWN, now_ms), now_ms + delay, Queue.RESCUE)
+        return Change(payment, after, Trigger.NOT_NOW, detail=_said(verdict))
+    back = replace(
+        moved(counted, State.ACCEPTED, now_ms), work=Work.SEND, queue=queue_of(payment), due_at_ms=now_ms + delay
+    )
+    return Change(payment, back, Trigger.NOT_NOW, detail=_said(verdict))
+
+
+def _said(verdict: SendVerdict) -> str:
+    parts = [verdict.answer.value, str(verdict.http_status or "-"), verdict.code or "-", verdict.cause.value]
+    return " ".join(parts)

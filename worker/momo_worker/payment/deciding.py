@@ -1,0 +1,121 @@
+"""Small moves that both kinds of decision share: each takes a payment and gives the payment as it is to be. Pure; never asks a clock."""
+
+import random
+from dataclasses import replace
+
+from momo_worker.payment.backoff import first_look_ms, held_look_ms, jittered, look_delay_ms, queue_of
+from momo_worker.payment.payment import Change, Payment, Queue, Work
+from momo_worker.payment.rules import Rules
+from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, FINAL_STATES, HeldCause, State, Trigger
+
+
+def is_final(payment: Payment) -> bool:
+    """Whether the payment has ended."""
+    return payment.state in FINAL_STATES
+
+
+def let_go(payment: Payment) -> Payment:
+    """The claim is over and word was recorded: no lease, no release, no count of wordless claims."""
+    return replace(payment, lease_until_ms=None, released_until_ms=None, claims_since_word=0)
+
+
+def due_look(payment: Payment, at_ms: int, queue: Queue | None = None) -> Payment:
+    """Due for a look at `at_ms`, or earlier where a callback hinted (a hint that came meanwhile isn't overwritten)."""
+    if payment.hint_at_ms is not None:
+        at_ms = min(at_ms, payment.hint_at_ms)
+    return replace(payment, work=Work.LOOK, queue=queue or queue_of(payment), due_at_ms=at_ms)
+
+
+def moved(payment: Payment, to: State, now_ms: int) -> Payment:
+    """In another state since now; what belonged to the old one is gone."""
+    return replace(payment, state=to, state_since_ms=now_ms, held_cause=None)
+
+
+def ended(payment: Payment, to: State, now_ms: int, code: str | None, message: str | None) -> Payment:
+    """Final: due for nothing any more."""
+    return replace(
+        moved(let_go(payment), to, now_ms),
+        reason_code=code,
+        reason_message=message,
+        work=None,
+        due_at_ms=None,
+        hint_at_ms=None,
+    )
+
+
+def held(payment: Payment, cause: HeldCause, now_ms: int, rules: Rules, rng: random.Random) -> Payment:
+    """On a person's desk, looked up on at held's own pace."""
+    desk = replace(moved(let_go(payment), State.HELD, now_ms), held_cause=cause)
+    delay = held_look_ms(desk, now_ms, rules, rng) or rules.held_look_ms
+    return due_look(desk, now_ms + delay, Queue.LATE)
+
+
+def put_on_desk(payment: Payment, cause: HeldCause, now_ms: int, rules: Rules, rng: random.Random, why: str) -> Change:
+    """The change that holds a payment, with the sentence that wakes a person."""
+    return Change(
+        payment,
+        held(payment, cause, now_ms, rules, rng),
+        Trigger.PUT_ON_DESK,
+        detail=f"{cause.value}: {why}",
+        alert=why,
+    )
+
+
+def acknowledged(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Payment:
+    """Pending: MTN has it; the counts of a search that is over start anew."""
+    known = replace(
+        moved(let_go(payment), State.PENDING, now_ms),
+        acknowledged_at_ms=payment.acknowledged_at_ms or now_ms,
+        looks=0,
+        not_now_count=0,
+        not_found_count=0,
+        not_found_first_at_ms=None,
+        not_found_last_at_ms=None,
+    )
+    return due_look(known, now_ms + jittered(first_look_ms(known, rules), rng))
+
+
+def look_again(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Payment:
+    """Still followed: the next look by the pace of its state, for as long as it takes."""
+    after = replace(let_go(payment), looks=payment.looks + 1)
+    if payment.state is State.HELD:
+        delay = held_look_ms(payment, now_ms, rules, rng)
+        return (
+            replace(after, work=None, due_at_ms=None) if delay is None else due_look(after, now_ms + delay, Queue.LATE)
+        )
+    if payment.state is State.UNKNOWN:
+        return due_look(after, now_ms + jittered(rules.not_found_apart_ms, rng), payment.queue)
+    return due_look(after, now_ms + look_delay_ms(payment, now_ms, rules, rng))
+
+
+def search_anew(payment: Payment, left_at_ms: int) -> Payment:
+    """A send whose fate isn't known may have left until `left_at_ms`: only what MTN says after that counts (M5)."""
+    return replace(
+        payment,
+        could_have_left_at_ms=max(left_at_ms, payment.could_have_left_at_ms or 0),
+        looks=0,
+        not_found_count=0,
+        not_found_first_at_ms=None,
+        not_found_last_at_ms=None,
+    )
+
+
+def mtn_may_end(payment: Payment) -> bool:
+    """Whether MTN's word moves this payment on: not from a final state, nor from a desk whose cause only a person ends."""
+    if is_final(payment):
+        return False
+    return payment.state is not State.HELD or payment.held_cause in CAUSES_MTN_MAY_END
+
+
+def contradiction(payment: Payment, what: str) -> Change:
+    """MTN said something against a state that was taken as closed: never dropped, never acted on (M8).
+
+    The payment itself stays as it is: a later attempt may be under somebody's claim at this moment.
+    """
+    return Change(
+        payment,
+        payment,
+        Trigger.CONTRADICTION,
+        detail=what,
+        alert=f"MTN contradicts the final state {payment.state.value}: {what}; compare with MTN's statement before paying again",
+    )

@@ -1,0 +1,102 @@
+"""Result events: a payment and what moved it come in, a CloudEvents 1.0 object as JSON text goes out (design.md 6.2). Pure."""
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+from momo_worker.payment.money import format_amount
+from momo_worker.payment.payment import Payment
+from momo_worker.payment.reference import final_event_id, passing_event_id, rejection_event_id
+from momo_worker.payment.transitions import FINAL_EVENTS, EventType
+
+#: Relays share payments by partition; a payment's events stay in one, so that they stay in order.
+PARTITIONS = 8
+
+SOURCE = "momo-worker"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultEvent:
+    """An event as the outbox keeps it."""
+
+    event_id: str
+    partition: int
+    payment_id: str | None
+    type: str
+    body: str
+
+
+def partition_of(subject: str) -> int:
+    """The partition that carries everything about this subject."""
+    return crc32(subject.encode("utf-8")) % PARTITIONS
+
+
+def rfc3339(at_ms: int) -> str:
+    """A ledger time as events and people read it."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def payment_event(
+    namespace: uuid.UUID, epoch: int, payment: Payment, kind: EventType, at_ms: int, reason: dict[str, str] | None
+) -> ResultEvent:
+    """The event of one transition; `payment` is as it is after it, its sequence already counted up."""
+    if kind in FINAL_EVENTS:
+        event_id = final_event_id(namespace, payment.id, payment.attempt, kind.value)
+    else:
+        event_id = passing_event_id(namespace, payment.id, epoch, payment.sequence)
+    data: dict[str, Any] = {
+        "payment_id": payment.id,
+        "idempotency_key": payment.idempotency_key,
+        "operation": payment.operation.value,
+        "account": payment.account,
+        "environment": payment.environment,
+        "amount": format_amount(payment.amount_minor, payment.exponent),
+        "currency": payment.currency,
+        "msisdn": payment.msisdn,
+        "external_id": payment.external_id,
+        "reference_id": payment.reference_id,
+        "attempt": payment.attempt,
+        "epoch": epoch,
+        "sequence": payment.sequence,
+        "state": payment.state.value,
+        "reason": reason,
+        "financial_transaction_id": payment.financial_transaction_id,
+        "metadata": json.loads(payment.metadata) if payment.metadata else None,
+        "at": rfc3339(at_ms),
+    }
+    if kind is EventType.FAILED:
+        data["next"] = "none"
+    return ResultEvent(
+        event_id,
+        partition_of(payment.id),
+        payment.id,
+        kind.value,
+        _envelope(event_id, kind.value, payment.id, at_ms, data),
+    )
+
+
+def rejection_event(
+    namespace: uuid.UUID, source: str, errors: list[dict[str, Any]], facts: dict[str, Any], at_ms: int
+) -> ResultEvent:
+    """A rejection is about an entry, not about a key: `subject` is the entry; a rejected job uses up no key."""
+    event_id = rejection_event_id(namespace, source)
+    kind = EventType.JOB_REJECTED.value
+    data = {"source": source, "errors": errors, **facts, "at": rfc3339(at_ms)}
+    return ResultEvent(event_id, partition_of(source), None, kind, _envelope(event_id, kind, source, at_ms, data))
+
+
+def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: dict[str, Any]) -> str:
+    envelope = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": SOURCE,
+        "type": kind,
+        "subject": subject,
+        "time": rfc3339(at_ms),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,374 @@
+"""Jobs as producers send them: JSON bytes come in, a checked job or every reason against it goes out (design.md 6.1). Pure.
+
+A refusal names field, value, reason and what to do; all of a job's problems are told at once.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from momo_worker.payment.money import AmountError, Currency, parse_amount
+from momo_worker.payment.msisdn import MsisdnError, parse_msisdn
+from momo_worker.payment.notes import NOTE_MAX
+from momo_worker.payment.payment import Lane, Operation
+
+JOB_MAX_BYTES = 16 * 1024
+METADATA_MAX_BYTES = 4 * 1024
+_VALUE_SHOWN = 80
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+_KEY = re.compile(r"[A-Za-z0-9._:/@+=-]{1,128}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9 ._:/@+=-]{1,128}", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
+_KEY_ADVICE = "use 1 to 128 characters of A-Z a-z 0-9 . _ : / @ + = -"
+
+FIELDS = (
+    "operation",
+    "idempotency_key",
+    "amount",
+    "currency",
+    "msisdn",
+    "refund_of",
+    "external_id",
+    "payer_message",
+    "payee_note",
+    "account",
+    "lane",
+    "metadata",
+    "not_before",
+    "not_after",
+    "replaces",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason against a job."""
+
+    field: str
+    value: str
+    reason: str
+    advice: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"field": self.field, "value": self.value, "reason": self.reason, "advice": self.advice}
+
+
+class JobError(ValueError):
+    """A job that can't become a payment, with every problem found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{p.field} {p.reason}" for p in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A checked job in normal form; what depends on the ledger (keys of other payments, limits) isn't looked at yet."""
+
+    operation: Operation
+    account: str
+    idempotency_key: str
+    amount_minor: int
+    currency: Currency
+    msisdn: str | None
+    refund_of: str | None
+    external_id: str | None
+    payer_message: str | None
+    payee_note: str | None
+    lane: Lane
+    metadata: str | None
+    not_before_ms: int | None
+    not_after_ms: int | None
+    replaces: str | None
+
+    def canonical(self) -> str:
+        """The normal form that "same body" compares: everything but metadata (M10)."""
+        parts = [
+            self.operation.value,
+            self.account,
+            self.amount_minor,
+            self.currency.code,
+            self.msisdn,
+            self.refund_of,
+            self.external_id,
+            self.payer_message,
+            self.payee_note,
+            self.lane.value,
+            self.not_before_ms,
+            self.not_after_ms,
+            self.replaces,
+        ]
+        return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an account asks of its jobs."""
+
+    currency: Currency
+    region: str | None
+
+
+class _Fraction(str):
+    """A JSON number with a point or an exponent, kept as it was written: never a float (M12)."""
+
+    __slots__ = ()
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: one line, short."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, default=str)
+    clean = "".join(char if char.isprintable() else "�" for char in text)
+    return clean if len(clean) <= _VALUE_SHOWN else clean[: _VALUE_SHOWN - 1] + "…"
+
+
+def parse_fields(payload: bytes) -> dict[str, Any]:
+    """Read a job's JSON; raises JobError when it is no JSON object, too large, or names a field twice."""
+    if len(payload) > JOB_MAX_BYTES:
+        raise JobError(
+            [
+                Problem(
+                    "job",
+                    f"{len(payload)} bytes",
+                    f"is over {JOB_MAX_BYTES} bytes",
+                    "send one payment a job; metadata may have 4 KiB",
+                )
+            ]
+        )
+    try:
+        found = json.loads(
+            payload.decode("utf-8"),
+            parse_float=_Fraction,
+            parse_constant=_Fraction,
+            object_pairs_hook=_object_without_doubles,
+        )
+    except UnicodeDecodeError:
+        raise JobError([_malformed(payload, "is not UTF-8", "encode the job as UTF-8")]) from None
+    except RecursionError:
+        raise JobError([_malformed(payload, "is nested too deeply", "send a flat JSON object")]) from None
+    except ValueError as error:
+        raise JobError(
+            [_malformed(payload, f"is not JSON: {error}", "send one JSON object in the field job")]
+        ) from None
+    if not isinstance(found, dict):
+        raise JobError(
+            [_malformed(payload, "is not a JSON object", 'send an object such as {"operation": "collect", …}')]
+        )
+    return found
+
+
+def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object names a field twice")
+    return found
+
+
+def _malformed(payload: bytes, reason: str, advice: str) -> Problem:
+    return Problem("job", shown(payload[:200].decode("utf-8", "replace")), reason, advice)
+
+
+def account_of(fields: Mapping[str, Any]) -> str:
+    """The account a job names, `default` where it names none; raises JobError for what can be no account's name."""
+    name = fields.get("account", "default")
+    if not isinstance(name, str) or not _ACCOUNT.fullmatch(name):
+        raise JobError(
+            [
+                Problem(
+                    "account",
+                    shown(name),
+                    "is not an account's name",
+                    "use a name from config/worker.toml, or leave it out",
+                )
+            ]
+        )
+    return name
+
+
+def check_job(fields: Mapping[str, Any], terms: Terms) -> Job:
+    """Check every field of a job against its account's terms; raises JobError with all problems at once."""
+    reader = _Reader(fields, terms)
+    job = reader.read()
+    if reader.problems:
+        raise JobError(reader.problems)
+    if job is None:  # no problem and no job can't be: a mistake of ours must not pass as a payment
+        raise AssertionError("a job without problems must be whole")
+    return job
+
+
+class _Reader:
+    """Reads one job, collecting problems instead of stopping at the first."""
+
+    def __init__(self, fields: Mapping[str, Any], terms: Terms) -> None:
+        self.fields = fields
+        self.terms = terms
+        self.problems: list[Problem] = []
+
+    def problem(self, field: str, reason: str, advice: str) -> None:
+        self.problems.append(Problem(field, shown(self.fields.get(field, "")), reason, advice))
+
+    def read(self) -> Job | None:
+        for name in self.fields:
+            if name not in FIELDS:
+                self.problem(
+                    name,
+                    "is not a field of a job",
+                    f"take it out, or put it into metadata; fields are {', '.join(FIELDS)}",
+                )
+        operation = self.choice("operation", Operation, None)
+        refund = operation is Operation.REFUND
+        values: dict[str, Any] = {
+            "operation": operation,
+            "account": self.fields.get("account", "default"),
+            "idempotency_key": self.matched("idempotency_key", _KEY, _KEY_ADVICE, required=True),
+            "amount_minor": self.amount(),
+            "currency": self.currency(),
+            "msisdn": self.absent("msisdn", "a refund goes back to who paid") if refund else self.msisdn(),
+            "refund_of": self.matched(
+                "refund_of", _KEY, "give the key of the collection that is refunded", required=True
+            )
+            if refund
+            else self.absent("refund_of", "only a refund has it"),
+            "external_id": self.matched(
+                "external_id", _EXTERNAL_ID, "use 1 to 128 letters, digits, spaces or . _ : / @ + = -"
+            ),
+            "payer_message": self.note("payer_message"),
+            "payee_note": self.note("payee_note"),
+            "lane": self.choice("lane", Lane, Lane.INTERACTIVE),
+            "metadata": self.metadata(),
+            "not_before_ms": self.moment("not_before"),
+            "not_after_ms": self.moment("not_after"),
+            "replaces": self.matched("replaces", _KEY, "give the key of the failed payment that this one corrects"),
+        }
+        before, after = values["not_before_ms"], values["not_after_ms"]
+        if before is not None and after is not None and after <= before:
+            self.problem("not_after", "is not after not_before", "give a later time, or leave it out")
+        return None if self.problems else Job(**values)
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        """The field as clean text; None when it is absent or was refused."""
+        value = self.fields.get(name)
+        if value is None:
+            if required:
+                self.problem(name, "is missing", f"every job of this operation has {name}")
+            return None
+        if not isinstance(value, str) or isinstance(value, _Fraction):
+            self.problem(name, "is not a string", f'send {name} as JSON text in "quotes"')
+            return None
+        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            self.problem(name, "has a NUL or half a character in it", "send clean UTF-8 text")
+            return None
+        return value
+
+    def matched(self, name: str, pattern: re.Pattern[str], advice: str, *, required: bool = False) -> str | None:
+        value = self.text(name, required=required)
+        if value is not None and not pattern.fullmatch(value):
+            self.problem(name, "has characters or a length that can't be taken", advice)
+            return None
+        return value
+
+    def choice(self, name: str, kind: Any, default: Any) -> Any:
+        value = self.text(name, required=default is None)
+        if value is None:
+            return default
+        try:
+            return kind(value)
+        except ValueError:
+            self.problem(name, "is none of those there are", f"use one of {', '.join(member.value for member in kind)}")
+            return None
+
+    def absent(self, name: str, why: str) -> None:
+        if self.fields.get(name) is not None:
+            self.problem(name, "doesn't belong to this operation", f"leave it out: {why}")
+
+    def amount(self) -> int | None:
+        value = self.fields.get("amount")
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        elif isinstance(value, _Fraction):
+            self.problem(
+                "amount",
+                "is a JSON number with a fraction",
+                'send it as text, such as "12.50", so that no reader rounds it',
+            )
+            return None
+        elif value is not None and not isinstance(value, str):
+            self.problem("amount", "is not text", 'send it as text, such as "150000"')
+            return None
+        if value is None:
+            self.problem("amount", "is missing", "every job has an amount")
+            return None
+        return self.tried("amount", lambda: parse_amount(value, self.terms.currency))
+
+    def currency(self) -> Currency:
+        value = self.text("currency", required=True)
+        if value is not None and value != self.terms.currency.code:
+            self.problem(
+                "currency",
+                f"is not this account's, which is {self.terms.currency.code}",
+                "use the account's currency, or the account of the other market",
+            )
+        return self.terms.currency
+
+    def msisdn(self) -> str | None:
+        value = self.text("msisdn", required=True)
+        if value is None:
+            return None
+        return self.tried("msisdn", lambda: parse_msisdn(value, self.terms.region))
+
+    def tried(self, name: str, parse: Callable[[], Any]) -> Any:
+        try:
+            return parse()
+        except (AmountError, MsisdnError) as error:
+            self.problem(name, error.reason, error.advice)
+            return None
+
+    def note(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and len(value) > NOTE_MAX:
+            self.problem(name, f"has {len(value)} characters", f"shorten it to {NOTE_MAX}")
+            return None
+        return value
+
+    def metadata(self) -> str | None:
+        value = self.fields.get("metadata")
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.problem("metadata", "is not an object", "send a JSON object, or leave it out")
+            return None
+        text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+        if len(text) > METADATA_MAX_BYTES:
+            self.problem(
+                "metadata",
+                f"has {len(text)} bytes",
+                f"shorten it to {METADATA_MAX_BYTES}; keep the rest in your own database",
+            )
+            return None
+        return text
+
+    def moment(self, name: str) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None or "T" not in value.upper():
+            self.problem(
+                name,
+                "is not a time of RFC 3339 with a zone",
+                "send it like 2026-12-01T06:00:00Z or 2026-12-01T09:00:00+03:00",
+            )
+            return None
+        moment_ms = (at - _EPOCH) // _MILLISECOND
+        if moment_ms < 0:
+            self.problem(name, "is a time before 1970", "check the year")
+            return None
+        return moment_ms
