@@ -1,7 +1,6 @@
 """A request to the control door (/_simulator/, /healthz) comes in, what the simulator knows or a changed setting goes out. MTN has no such door."""
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,13 @@ from momo_worker.simulator.validation import money_text
 PREFIX = "/_simulator/"
 Door = Callable[[dict[str, str], Any], Any]
 _LIMIT_MAX = 1_000_000
+_TOTALS = """
+SELECT account, operation, currency, decimals, count(*) AS count, sum(amount_minor) AS amount_minor
+FROM movements GROUP BY account, operation, currency, decimals ORDER BY account, operation
+"""
+_DOUBLES = (
+    "SELECT {column} AS it, count(*) AS n FROM movements WHERE {column} IS NOT NULL GROUP BY {column} HAVING n > 1"
+)
 NOT_IMITATED = (
     "the wallet itself: PINs, prompts on a phone, fees, limits, registration of numbers",
     "TLS, certificates, MTN's list of authorities, port 443 of a callback",
@@ -73,25 +79,26 @@ class Control:
         }
 
     def _movements(self, query: dict[str, str]) -> dict[str, Any]:
-        """Totals and counts are over everything; the list itself can be paged with `after` and `limit`."""
-        rows = self._model.store.rows("SELECT * FROM movements WHERE id > 0 ORDER BY id")
-        after, limit = int(query.get("after", "0")), int(query.get("limit", str(_LIMIT_MAX)))
-        references, external_ids = (Counter(row[name] for row in rows) for name in ("reference", "external_id"))
-        page = [row for row in rows if row["id"] > after][:limit]
+        """Totals and doubles are over everything; the list itself can be paged with `after` and `limit`."""
+        store, after, limit = self._model.store, int(query.get("after", "0")), int(query.get("limit", str(_LIMIT_MAX)))
+        rows = store.rows("SELECT * FROM movements WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+        references, external_ids = (self._doubles(column) for column in ("reference", "external_id"))
+        named = [row["external_id"] for row in rows if row["external_id"] is not None]
+        totals = [_total(row) for row in store.rows(_TOTALS)]
         return {
-            "count": len(rows),
-            "totals": _totals(rows),
-            "doubles": {
-                "references": {k: v for k, v in references.items() if v > 1},
-                "external_ids": {k: v for k, v in external_ids.items() if v > 1 and k is not None},
-            },
+            "count": sum(total["count"] for total in totals),
+            "totals": totals,
+            "doubles": {"references": references, "external_ids": external_ids},
             "balances": self._balances(),
-            "movements": [_movement(row) for row in page],
-            "by_reference": {row["reference"]: references[row["reference"]] for row in page},
-            "by_external_id": {
-                row["external_id"]: external_ids[row["external_id"]] for row in page if row["external_id"]
-            },
+            "movements": [_movement(row) for row in rows],
+            "by_reference": {row["reference"]: references.get(row["reference"], 1) for row in rows},
+            "by_external_id": {one: external_ids.get(one, 1) for one in named},
         }
+
+    def _doubles(self, column: str) -> dict[str, int]:
+        """How often, where more than once. A reference must never be here; external ids may repeat by the payer's wish."""
+        rows = self._model.store.rows(_DOUBLES.format(column=column))
+        return {row["it"]: row["n"] for row in rows}
 
     def _balances(self) -> dict[str, dict[str, str]]:
         accounts = self._model.accounts.values()
@@ -106,9 +113,8 @@ class Control:
     def _requests(self, query: dict[str, str]) -> dict[str, Any]:
         """POSTs by arrival; `since` is a time in seconds, so that a test can see when a pause took hold."""
         since, operation = float(query.get("since", "0")), query.get("operation")
-        found = [
-            one for one in self._model.record.posts if one["at"] >= since and operation in (None, one["operation"])
-        ]
+        posts = self._model.record.posts
+        found = [one._asdict() for one in posts if one.at >= since and operation in (None, one.operation)]
         return {"now": self._model.clock(), "count": len(found), "requests": found}
 
     def _payments(self, query: dict[str, str]) -> dict[str, Any]:
@@ -155,23 +161,9 @@ class Control:
         return {"reset": True}
 
 
-def _totals(rows: list[Row]) -> list[dict[str, Any]]:
-    counts: Counter[tuple[str, str, str, int]] = Counter()
-    sums: Counter[tuple[str, str, str, int]] = Counter()
-    for row in rows:
-        key = (row["account"], row["operation"], row["currency"], row["decimals"])
-        counts[key] += 1
-        sums[key] += row["amount_minor"]
-    return [
-        {
-            "account": key[0],
-            "operation": key[1],
-            "currency": key[2],
-            "count": counts[key],
-            "amount": money_text(sums[key], key[3]),
-        }
-        for key in sorted(counts)
-    ]
+def _total(row: Row) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("account", "operation", "currency", "count")}
+    return {**shown, "amount": money_text(row["amount_minor"], row["decimals"])}
 
 
 def _movement(row: Row) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Desk:
     def _plan(self, operation: str, draft: Draft, account: Account, behaviour: Behaviour) -> Plan:
         if operation == "refund":
             return plan_refund(account, draft.refund_of or "", behaviour, self._chance)
-        return plan_payment(account, operation, draft.party_id or "", behaviour, self._chance)
+        return plan_payment(account, operation, (draft.party_type or "", draft.party_id or ""), behaviour, self._chance)
 
     def _check_unused(self, who: dict[str, str], now: float, behaviour: Behaviour) -> None:
         """The text says 'already used', so a failed payment's reference is used as well."""
@@ -135,7 +135,7 @@ class Desk:
             # LMM#69: an empty note was answered 500 in production.
             raise Refusal(answers.coded(500, "INTERNAL_PROCESSING_ERROR"))
         if route.operation == "refund" and behaviour.refund_check == "at_post":
-            obstacle = self._bank.refund_obstacle(account.name, draft.refund_of or "", draft.amount_minor)
+            obstacle = self._bank.refund_obstacle(account, draft.refund_of or "", draft.amount_minor)
             if obstacle is not None:
                 raise Refusal(answers.coded(500, obstacle))
 

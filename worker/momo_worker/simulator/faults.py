@@ -221,10 +221,31 @@ def rule_from_json(value: Mapping[str, Any], now: float) -> Rule:
         )
     if given.get("fault") not in FAULTS:
         raise ValueError(f"{given.get('fault')!r} is no fault; faults are {', '.join(FAULTS)}")
+    for name, item in given.items():
+        _check_field(name, item)
+    given.setdefault("method", _USUAL_METHOD.get(given["fault"]))
     rule = Rule(**given)
     if for_seconds is not None:
         rule.until = now + float(for_seconds)
     return rule
+
+
+# Without this a rule for lookups would also catch the POSTs, and the other way round.
+_USUAL_METHOD = {"not_found": "GET", "late_creation": "POST"}
+_NUMBERS = frozenset({"count", "probability", "seconds", "status"})
+
+
+def _check_field(name: str, item: Any) -> None:
+    if item is None:
+        return
+    if name not in _NUMBERS:
+        if not isinstance(item, str):
+            raise ValueError(f"{name} is {item!r}; it must be a string")
+        return
+    if isinstance(item, bool) or not isinstance(item, int | float):
+        raise ValueError(f"{name} is {item!r}; it must be a number")
+    if name == "probability" and not 0 <= item <= 1:
+        raise ValueError(f"probability is {item!r}; it must be between 0 and 1")
 
 
 def chaos_rules(probability: float) -> list[Rule]:

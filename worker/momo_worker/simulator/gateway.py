@@ -93,7 +93,7 @@ class Gateway:
                     product,
                     user.user_id,
                 )
-                self._tokens.clear()
+            self._tokens.clear()
             self._store.run("DELETE FROM tokens WHERE ends_at < ?", now - 60)
             values = {"token": token, "account": name, "product": product, "api_user": user.user_id, "ends_at": ends_at}
             self._store.insert("tokens", values)

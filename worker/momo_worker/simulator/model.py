@@ -234,9 +234,7 @@ class Model:
         if request.method == "POST":
             reference = (request.header("x-reference-id") or "").lower()
             operation = route.operation if route is not None else ""
-            self.record.posted(
-                {"at": now, "path": request.path, "operation": operation, "reference": reference, "answer": label}
-            )
+            self.record.posted(now, operation, reference, label)
 
 
 def _subscription_name(caller: Caller) -> str:

@@ -62,6 +62,7 @@ FAILURES_BY_REFUND = {
     "13": "COULD_NOT_PERFORM_TRANSACTION",
 }
 ONGOING_REFUND, DELAYED_REFUND = "5", "6"
+TEST_REFUNDS = frozenset({*FAILURES_BY_REFUND, ONGOING_REFUND, DELAYED_REFUND})
 ONGOING, DELAYED = "453", "454"
 
 # accountholder/active by ending (mtn-api 7.1): false, or a code and its HTTP status.
@@ -90,11 +91,14 @@ def ending(account: Account, number: str) -> str | None:
     return number[-3:] if number.startswith(prefix) and len(number) == len(prefix) + 3 else None
 
 
-def plan_payment(account: Account, operation: str, number: str, behaviour: Behaviour, chance: random.Random) -> Plan:
+def plan_payment(
+    account: Account, operation: str, party: tuple[str, str], behaviour: Behaviour, chance: random.Random
+) -> Plan:
     """Every payment draws one settle time, so that one more test number doesn't shift the chances of those after it."""
     settle_seconds = chance.uniform(behaviour.settle_seconds_min, behaviour.settle_seconds_max)
     delayed_seconds = chance.uniform(behaviour.delayed_transfer_seconds_min, behaviour.delayed_transfer_seconds_max)
-    if not account.is_sandbox and not number.startswith(account.country_code):
+    party_type, number = party
+    if party_type == "MSISDN" and not account.is_sandbox and not number.startswith(account.country_code):
         # ERR: digits with the country code first, otherwise PAYER_NOT_FOUND or PAYEE_NOT_FOUND.
         return Plan(settle_seconds, "FAILED", "PAYER_NOT_FOUND" if operation == "requesttopay" else "PAYEE_NOT_FOUND")
     suffix = ending(account, number)

@@ -1,11 +1,22 @@
 """Every request and what it was answered come in, counts, peaks and arrival times go out. In memory only; money is recorded in the store."""
 
+import sys
 from collections import Counter, deque
-from typing import Any
+from typing import Any, NamedTuple
 
 _LOG_LENGTH = 200_000
 _OVERRUNS_KEPT = 1_000
 WINDOW_SECONDS = 1.0
+
+
+class Post(NamedTuple):
+    """One POST as it arrived; a tuple, since hundreds of thousands are kept."""
+
+    sequence: int
+    at: float
+    operation: str
+    reference: str
+    answer: str
 
 
 class SlidingWindow:
@@ -39,17 +50,17 @@ class Record:
         self.callbacks: Counter[str] = Counter()
         self.overruns: deque[dict[str, Any]] = deque(maxlen=_OVERRUNS_KEPT)
         self.overrun_count = 0
-        self.posts: deque[dict[str, Any]] = deque(maxlen=_LOG_LENGTH)
-        self.post_sequence = 0
+        self.posts: deque[Post] = deque(maxlen=_LOG_LENGTH)
+        self._post_sequence = 0
         self._windows: dict[str, SlidingWindow] = {}
         self._granted: dict[str, SlidingWindow] = {}
 
     def answered(self, name: str, label: str) -> None:
         self.answers[name, label] += 1
 
-    def posted(self, entry: dict[str, Any]) -> None:
-        self.post_sequence += 1
-        self.posts.append({"sequence": self.post_sequence, **entry})
+    def posted(self, at: float, operation: str, reference: str, label: str) -> None:
+        self._post_sequence += 1
+        self.posts.append(Post(self._post_sequence, at, operation, reference, sys.intern(label)))
 
     def status_read(self, subscription: str, now: float, cap: int, reference: str) -> bool:
         """Count one status read; true if it was within the cap. An overrun is kept with its time."""

@@ -14,7 +14,7 @@ from momo_worker.simulator.messages import Reply, Request
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _UUID_V4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]+)?", re.ASCII)
+_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 _E164 = re.compile(r"\+?[0-9]{5,15}", re.ASCII)
 # ERR: no apostrophe, at most 160. NB and momoapi-node#84: no ampersand. Control characters are our strictness.
 _REFUSED_IN_NOTES = re.compile(r"['&\x00-\x1f\x7f]")
@@ -79,7 +79,7 @@ def callback_url_of(request: Request, registered_host: str) -> str | None:
 def _host(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        return parts.hostname if parts.scheme in {"http", "https"} else None
+        return parts.hostname if parts.scheme in {"http", "https"} and url.isascii() else None
     except ValueError:
         return None
 
@@ -95,7 +95,7 @@ def _is_address(host: str) -> bool:
 def json_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Refusal(answers.bad_request())
@@ -123,9 +123,18 @@ def draft_of(body: bytes, operation: str, account: Account) -> Draft:
 def _text(value: dict[str, Any], name: str) -> str | None:
     """OAS types all of these as strings; a number instead is refused here, whatever MTN's examples show."""
     found = value.get(name)
-    if found is not None and not isinstance(found, str):
+    if found is not None and not (isinstance(found, str) and _is_text(found)):
         raise Refusal(answers.bad_request())
     return found
+
+
+def _is_text(value: str) -> bool:
+    """Half of a surrogate pair is valid JSON and no text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _minor(amount: str, decimals: int) -> int:
