@@ -71,11 +71,11 @@ class Valkey:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def client(self) -> redis.Redis:
+    def client(self, *, decode_responses: bool = True) -> redis.Redis:
         """For `with`: closes its connection at the end. Never sends a command twice."""
         return redis.Redis(
             port=self.port,
             socket_timeout=5,
             retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
+            decode_responses=decode_responses,
         )

@@ -1,0 +1,129 @@
+"""Real workers on a Redis that dies, resets, freezes and fails over: nobody exits, nothing runs twice at once."""
+
+import time
+
+import pytest
+from kombu.exceptions import OperationalError
+from tests.support.celery_worker import CeleryWorker, Sender, a_worker
+from tests.support.sentinel import SentinelSet
+from tests.support.valkey import Valkey
+
+from momo_worker.celery_settings import KEY_PREFIX, QUEUE_KEYS
+
+pytestmark = pytest.mark.chaos
+
+
+def all_started(worker: CeleryWorker, names: list[str]) -> None:
+    worker.eventually(lambda: worker.names("start") == names, within_seconds=5)
+
+
+def all_ended_once(worker: CeleryWorker, names: list[str]) -> None:
+    worker.eventually(lambda: set(worker.names("end")) >= set(names), within_seconds=15)
+    ran = [name for name in worker.names("start") if name in names]
+    assert ran == names, "a task was started twice"
+    assert worker.alive()
+
+
+def nothing_unacknowledged(worker: CeleryWorker, valkey: Valkey) -> None:
+    with valkey.client() as client:
+        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=5)
+        assert client.zcard(KEY_PREFIX + "unacked_index") == 0
+        assert [client.llen(key) for key in QUEUE_KEYS] == [0, 0]
+
+
+def test_redis_killed_under_running_tasks_costs_no_exit_and_no_second_run(valkey, tmp_path):
+    names = ["a", "b", "c", "d"]
+    with a_worker(valkey.url, tmp_path / "w", concurrency=4) as (worker, sender):
+        for name in names:
+            sender.send(name, 5)
+        all_started(worker, names)
+        valkey.kill()
+        time.sleep(2)  # the outage itself
+        valkey.start()
+        all_ended_once(worker, names)
+        assert worker.runs_a_task(sender, "after", within_seconds=8) < 8
+        nothing_unacknowledged(worker, valkey)
+        assert worker.alive()
+
+
+def test_tasks_that_end_while_redis_is_away_are_acknowledged_when_it_is_back(valkey, tmp_path):
+    with a_worker(valkey.url, tmp_path / "w", concurrency=4) as (worker, sender):
+        sender.send("ends-alone", 1)
+        all_started(worker, ["ends-alone"])
+        valkey.kill()
+        worker.eventually(lambda: worker.names("end") == ["ends-alone"], within_seconds=5)
+        valkey.start()
+        worker.runs_a_task(sender, "after", within_seconds=8)
+        all_ended_once(worker, ["after", "ends-alone"])
+        nothing_unacknowledged(worker, valkey)
+
+
+def test_a_reset_connection_starts_no_running_task_again_and_late_acks_succeed(valkey, tmp_path):
+    names = ["a", "b", "c", "d"]
+    with a_worker(valkey.url, tmp_path / "w", concurrency=8) as (worker, sender):
+        for name in names:
+            sender.send(name, 3)
+        all_started(worker, names)
+        for _ in range(3):
+            with valkey.client() as client:
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        # With places free and Redis up, a message put back would be taken within a second.
+        assert worker.runs_a_task(sender, "after", within_seconds=8) < 8
+        all_ended_once(worker, sorted([*names, "after"]))
+        nothing_unacknowledged(worker, valkey)
+        assert "Couldn't ack" not in worker.log()
+
+
+def test_a_redis_frozen_for_longer_than_the_timeouts_is_waited_for(valkey, tmp_path):
+    names = ["a", "b"]
+    with a_worker(valkey.url, tmp_path / "w", concurrency=4) as (worker, sender):
+        for name in names:
+            sender.send(name, 3)
+        all_started(worker, names)
+        valkey.freeze()
+        time.sleep(7)  # the freeze itself: more than health check, BRPOP and socket timeout together
+        assert worker.alive()
+        valkey.resume()
+        assert worker.runs_a_task(sender, "after", within_seconds=10) < 10
+        all_ended_once(worker, sorted([*names, "after"]))
+        nothing_unacknowledged(worker, valkey)
+
+
+def test_a_wrong_password_for_a_while_ends_no_worker(valkey, tmp_path):
+    with a_worker(valkey.url, tmp_path / "w") as (worker, sender):
+        with valkey.client() as client:
+            client.config_set("requirepass", "changed")
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            worker.eventually(lambda: "Cannot connect" in worker.log(), within_seconds=8)
+            client.config_set("requirepass", "")
+        assert worker.runs_a_task(sender, "after", within_seconds=8) < 8
+        assert worker.alive()
+
+
+def test_a_sentinel_failover_is_followed_within_ten_seconds(tmp_path):
+    servers = SentinelSet(tmp_path / "servers")
+    names = ["a", "b"]
+    try:
+        servers.start()
+        with a_worker(servers.url, tmp_path / "w", concurrency=4) as (worker, sender):
+            for name in names:
+                sender.send(name, 4)
+            all_started(worker, names)
+            servers.master.kill()
+            began = time.monotonic()
+            # What is published before the failover is over goes to nobody; a publisher tries again, as the pump does.
+            worker.eventually(lambda: sent(sender, "after"), within_seconds=15)
+            worker.eventually(lambda: "after" in worker.names("start"), within_seconds=15)
+            assert time.monotonic() - began < 12
+            all_ended_once(worker, ["a", "after", "b"])
+            nothing_unacknowledged(worker, servers.replica)
+    finally:
+        servers.stop()
+
+
+def sent(sender: Sender, name: str) -> bool:
+    try:
+        sender.send(name, 0)
+    except OperationalError:
+        return False
+    return True
