@@ -1,40 +1,83 @@
-"""Text on its way out comes in, the same text without secrets goes out; keeps what to hide in memory only and never prints it.
+"""Text on its way out comes in, the same text without secrets and whole phone numbers goes out; keeps what to hide in memory only.
 
-Whatever `settings` reads as a secret is registered here; what is minted later (tokens) is known by its form.
+Whatever `settings` reads as a secret is registered here; what is minted later (tokens), and what libraries quote in their
+messages, is known by its form. Works on plain text and on a rendered JSON line alike, and leaves the latter valid.
 """
 
 import base64
+import json
 import re
 from urllib.parse import quote, quote_plus
+
+from momo_worker.payment.msisdn import masked
 
 HIDDEN = "«hidden»"
 
 #: Below this a value is too common a piece of text to be searched for: hiding "momo" would shred every line.
 _SECRET_LENGTH_MIN = 6
 
-_registered: set[str] = set()
+# A quote, or an escaped quote inside a JSON string.
+_QUOTE = r"\\*['\"]?"
+_END_OF_LINE = r"(?=\\n|\n|\"|$)"
 
-#: Credentials by their form: an Authorization value, a JSON web token, the password of a URL, MTN's header and JSON names.
+#: Credentials by their form, and rows as databases quote them in errors (they hold numbers and names).
 _BY_FORM = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/=_.~-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*"), HIDDEN),
     (re.compile(r"(?<=://)([^\s/@:'\"]*):[^\s/'\"]+@"), rf"\1:{HIDDEN}@"),
     (
         re.compile(
-            r"((?:Ocp-Apim-Subscription-Key|Authorization|access_token|apiKey|api_key)['\"]?\s*[:=]\s*['\"]?)"
-            rf"(?!(?:Bearer|Basic)\s|{HIDDEN})[^\s'\",;}}]+",
+            rf"((?:Ocp-Apim-Subscription-Key|Authorization|access_token|api_?key){_QUOTE}\s*[:=]\s*{_QUOTE})"
+            rf"(?!(?:Bearer|Basic)\s|{HIDDEN}|None\b|null\b)[^\s'\",;\\}}]+",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
     ),
+    (re.compile(rf"\[parameters: .*?\]{_END_OF_LINE}", re.DOTALL), f"[parameters: {HIDDEN}]"),
+    (re.compile(rf"(Key \([^)]*\))=\(.*?\)(?=[ .]|{_END_OF_LINE})"), rf"\1=({HIDDEN})"),
+    (re.compile(rf"(Failing row contains) \(.*?\)(?=\.?{_END_OF_LINE})", re.DOTALL), rf"\1 ({HIDDEN})"),
 )
+#: One cheap look decides whether the patterns above are tried at all: most lines have none of these words.
+_WORTH_A_LOOK = re.compile(
+    r"bearer|basic|eyJ|://|ocp-apim|authorization|access_token|api_?key|\[parameters|Key \(|Failing row", re.IGNORECASE
+)
+
+#: Numbers by the word before them, also in a path: `msisdn='256…'`, `"partyId": "256…"`, `/accountholder/msisdn/256…`.
+_NUMBER = re.compile(
+    rf"((?:msisdn|party_?id|phone(?:_?number)?|payer|payee){_QUOTE}\s*[:=/]\s*{_QUOTE})(\+?[0-9]{{6,15}})",
+    re.IGNORECASE,
+)
+
+
+class _Registry:
+    """The registered secrets in all their forms, as one pattern."""
+
+    def __init__(self) -> None:
+        self.forms: set[str] = set()
+        self.pattern: re.Pattern[str] | None = None
+
+    def add(self, forms: set[str]) -> None:
+        if forms <= self.forms:
+            return
+        self.forms |= forms
+        # The longest first, so that a secret inside another leaves no rest behind.
+        self.pattern = re.compile("|".join(re.escape(form) for form in sorted(self.forms, key=len, reverse=True)))
+
+    def clear(self) -> None:
+        self.forms.clear()
+        self.pattern = None
+
+
+_registry = _Registry()
 
 
 def register_secret(value: str | None) -> None:
     """Hide this value, and the forms in which it travels, in everything that is scrubbed from now on."""
     if value is None or len(value) < _SECRET_LENGTH_MIN:
         return
-    _registered.update({value, quote(value, safe=""), quote_plus(value), repr(value)[1:-1]})
+    shown = repr(value)[1:-1]
+    as_json = (json.dumps(text, ensure_ascii=False)[1:-1] for text in (value, shown))
+    _registry.add({value, quote(value, safe=""), quote_plus(value), shown, *as_json})
 
 
 def register_basic(user: str, password: str) -> None:
@@ -44,15 +87,15 @@ def register_basic(user: str, password: str) -> None:
 
 def forget_secrets() -> None:
     """For tests: nothing is registered any more."""
-    _registered.clear()
+    _registry.clear()
 
 
 def scrub(text: str) -> str:
-    """Replace registered secrets, then everything that looks like a credential."""
-    # The longest first, so that a secret inside another leaves no rest behind.
-    for secret in sorted(_registered, key=len, reverse=True):
-        if secret in text:
-            text = text.replace(secret, HIDDEN)
-    for pattern, shown in _BY_FORM:
-        text = pattern.sub(shown, text)
-    return text
+    """Replace registered secrets, then what looks like a credential, then mask numbers."""
+    pattern = _registry.pattern
+    if pattern is not None:
+        text = pattern.sub(HIDDEN, text)
+    if _WORTH_A_LOOK.search(text):
+        for form, shown in _BY_FORM:
+            text = form.sub(shown, text)
+    return _NUMBER.sub(lambda match: match[1] + masked(match[2]), text)
