@@ -1,8 +1,8 @@
 """A Redis URL comes in, its parts go out; opens no connection and never quotes the URL, which may hold a password.
 
-Forms: `redis://[user:password@]host[:6379][/db]`, `rediss://…` (TLS), and for Sentinel
-`sentinel://[user:password@]host:26379[;host2:26379…]/SERVICE[?db=N&sentinel_username=…&sentinel_password=…]`:
-user and password are the data servers'; the sentinels' own stand in the query.
+Forms: `redis://[user:password@]host[:6379][/db]`, `rediss://…` (TLS), and for Sentinel one URL a sentinel, with the name of
+the service after the last: `sentinel://[user:password@]host:26379/0;sentinel://host2:26379/0?master_name=NAME`. User, password
+and database are the data server's and are read from the first.
 """
 
 import re
@@ -11,8 +11,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from momo_worker.settings_problems import Problems
 
-_SENTINEL_QUERY = frozenset({"db", "sentinel_username", "sentinel_password"})
 _SENTINEL_PORT = 26379
+_SERVICE = "mymaster"
+_ONE_SENTINEL = re.compile(
+    r"sentinel://(?:(?P<userinfo>[^@/]*)@)?(?P<host>[^@/:]+)(?::(?P<port>[0-9]{1,5}))?(?:/(?P<db>[0-9]{0,4}))?",
+    re.ASCII,
+)
 
 
 class RedisUrlError(ValueError):
@@ -28,38 +32,26 @@ class SentinelUrl:
     db: int = 0
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    sentinel_username: str | None = None
-    sentinel_password: str | None = field(default=None, repr=False)
 
 
 def parse_sentinel(url: str) -> SentinelUrl:
     """The parts, or a RedisUrlError."""
-    match = re.fullmatch(r"sentinel://(?:([^@/]*)@)?([^@/?]+)/([A-Za-z0-9._-]+)(?:\?(.*))?", url)
-    if match is None:
-        raise RedisUrlError("is not sentinel://host:26379;host2:26379/service")
-    userinfo, hosts, service, query_text = match.groups()
-    query = parse_qs(query_text or "", keep_blank_values=True)
-    if not query.keys() <= _SENTINEL_QUERY:
-        raise RedisUrlError(f"knows after the ? only {', '.join(sorted(_SENTINEL_QUERY))}")
-    if not re.fullmatch(r"[0-9]{1,4}", query.get("db", ["0"])[0], re.ASCII):
-        raise RedisUrlError("has a db that is no number")
-    username, _, password = (userinfo or "").partition(":")
+    urls, _, query_text = url.partition("?")
+    query = parse_qs(query_text, keep_blank_values=True)
+    if not query.keys() <= {"master_name"} or not query.get("master_name", [_SERVICE])[0]:
+        raise RedisUrlError("has something else than master_name=NAME after its ?")
+    matches = [_ONE_SENTINEL.fullmatch(part) for part in urls.split(";")]
+    if None in matches:
+        raise RedisUrlError("is not one sentinel://host:26379/0 after another, with ; between")
+    found = [match for match in matches if match is not None]
+    username, _, password = (found[0]["userinfo"] or "").partition(":")
     return SentinelUrl(
-        hosts=tuple(_host(part) for part in hosts.split(";")),
-        service=service,
-        db=int(query.get("db", ["0"])[0]),
+        hosts=tuple((match["host"], int(match["port"] or _SENTINEL_PORT)) for match in found),
+        service=query.get("master_name", [_SERVICE])[0],
+        db=int(found[0]["db"] or 0),
         username=unquote(username) or None,
         password=unquote(password) or None,
-        sentinel_username=query.get("sentinel_username", [None])[0],
-        sentinel_password=query.get("sentinel_password", [None])[0],
     )
-
-
-def _host(text: str) -> tuple[str, int]:
-    host, _, port = text.partition(":")
-    if not host or not re.fullmatch(r"[0-9]{1,5}", port or str(_SENTINEL_PORT), re.ASCII):
-        raise RedisUrlError("names a sentinel that is not host:port")
-    return host, int(port or _SENTINEL_PORT)
 
 
 def check_redis_url(url: str, where: str, problems: Problems) -> None:
@@ -69,7 +61,7 @@ def check_redis_url(url: str, where: str, problems: Problems) -> None:
         problems.add(
             where,
             str(error),
-            "write redis://user:password@host:6379/0, rediss:// for TLS, or sentinel://host:26379;host2:26379/service",
+            "write redis://user:password@host:6379/0, rediss:// for TLS, or sentinel://host:26379/0;sentinel://host2:26379/0?master_name=NAME",
         )
 
 
