@@ -9,6 +9,8 @@ pytestmark = pytest.mark.chaos
 
 # Production prefetches nothing beyond its threads; here two threads hold six messages.
 HOLDS_MORE = {"worker_prefetch_multiplier": 3}
+# With room for more the worker listens to Redis, and so notices the reset at once.
+HAS_ROOM = {"worker_prefetch_multiplier": 4}
 
 
 def held(valkey) -> int:
@@ -33,7 +35,7 @@ def test_sigterm_lets_running_tasks_end_and_puts_the_others_back_at_once(valkey,
 
 
 def test_sigterm_after_a_reset_still_puts_back_what_the_lost_connection_held(valkey, tmp_path):
-    with a_worker(valkey.url, tmp_path / "w", concurrency=2, settings=HOLDS_MORE) as (worker, sender):
+    with a_worker(valkey.url, tmp_path / "w", concurrency=2, settings=HAS_ROOM) as (worker, sender):
         for name in ["a", "b", "c", "d", "e", "f"]:
             sender.send(name, 3)
         worker.eventually(lambda: len(worker.names("start")) == 2 and held(valkey) == 6, within_seconds=5)
