@@ -243,7 +243,7 @@ def _check_field(name: str, item: Any) -> None:
             raise ValueError(f"{name} is {item!r}; it must be a string")
         return
     if isinstance(item, bool) or not isinstance(item, int | float):
-        raise ValueError(f"{name} is {item!r}; it must be a number")
+        raise TypeError(f"{name} is {item!r}; it must be a number")
     if name == "probability" and not 0 <= item <= 1:
         raise ValueError(f"probability is {item!r}; it must be between 0 and 1")
 

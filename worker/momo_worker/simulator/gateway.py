@@ -95,8 +95,9 @@ class Gateway:
                 )
             self._tokens.clear()
             self._store.run("DELETE FROM tokens WHERE ends_at < ?", now - 60)
-            values = {"token": token, "account": name, "product": product, "api_user": user.user_id, "ends_at": ends_at}
-            self._store.insert("tokens", values)
+            # After a restart the same seed may draw the same token again; then it is simply renewed.
+            sql = "INSERT OR REPLACE INTO tokens (token, account, product, api_user, ends_at) VALUES (?, ?, ?, ?, ?)"
+            self._store.run(sql, token, name, product, user.user_id, ends_at)
         return json_reply(
             200, {"access_token": token, "token_type": "access_token", "expires_in": behaviour.token_seconds}
         )
