@@ -91,7 +91,7 @@ def _take_over(handler: logging.Handler, level: str) -> None:
     """The standard library's loggers speak through our handler only."""
     root = logging.getLogger()
     for former in list(root.handlers):
-        if isinstance(former, logging.StreamHandler):
+        if type(former) in {logging.StreamHandler, _Handler}:
             root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(level)

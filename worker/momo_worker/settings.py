@@ -33,6 +33,7 @@ EMBEDDED_REDIS_URL = "redis://127.0.0.1:6388/0"
 METRICS_PORT_PUMP = 9464
 METRICS_PORT_WORKER = 9474
 
+_TIME_MS_MAX = 3650 * DAY
 _URL_KEYS = frozenset({"database_url", "redis_url"})
 
 #: Where real money moves, these rules may be made stricter than their defaults and never laxer (M1, M5, M13).
@@ -85,9 +86,9 @@ def load(environ: Mapping[str, str], cwd: Path) -> Settings:
     _refuse_secrets_in(document, problems)
     laid = settings_files.lay_over([environ, dotenv], {"default": None, **accounts}, home, problems)
     places = known_variables({"default": None, **accounts})
-    where = _Where({places[name]: name for name in laid}, places)
+    where = _Where({places[name]: name for name in laid}, places, document)
     for name, text in laid.items():
-        _put(document, places[name], text)
+        _put(document, places[name], text, problems)
         _hide(places[name][-1], text)
     written = _validated(document, where, problems)
     settings = _settings(home, config, written, where, problems)
@@ -102,13 +103,29 @@ def _filled(environ: Mapping[str, str]) -> dict[str, str]:
 class _Where:
     """Names the place of a value as its reader knows it."""
 
-    def __init__(self, came_from: Mapping[tuple[str, ...], str], variables: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        came_from: Mapping[tuple[str, ...], str],
+        variables: Mapping[str, tuple[str, ...]],
+        document: Mapping[str, Any],
+    ) -> None:
         self._came_from = came_from
-        self._short = {path: name for name, path in variables.items() if "__" not in name or path[-1] in SECRET_KEYS}
+        self._usual = {path: name for name, path in variables.items() if "__" not in name or path[-1] in SECRET_KEYS}
+        self._document = document
 
     def __call__(self, *path: str) -> str:
-        """The variable that set it; else the one to set it by, for what is usually a variable; else the key of the file."""
-        return self._came_from.get(path) or self._short.get(path) or f"worker.toml: {'.'.join(path)}"
+        """The variable that set it, or the key of the file that does; if none does, the one to set it by."""
+        if path in self._came_from:
+            return self._came_from[path]
+        if path in self._usual and not self._in_file(path):
+            return self._usual[path]
+        return f"worker.toml: {'.'.join(path)}"
+
+    def _in_file(self, path: tuple[str, ...]) -> bool:
+        found: Any = self._document
+        for part in path:
+            found = found.get(part) if isinstance(found, dict) else None
+        return found is not None
 
 
 def _refuse_secrets_in(document: Mapping[str, Any], problems: Problems, *path: str) -> None:
@@ -137,11 +154,14 @@ def _hide(key: str, value: str) -> None:
             register_secret(values[0])
 
 
-def _put(document: dict[str, Any], path: tuple[str, ...], text: str) -> None:
-    for part in path[:-1]:
-        inner = document.get(part)
-        # A section that was written as something else is left for the variable to replace: the check reports the rest.
-        document[part] = inner if isinstance(inner, dict) else {}
+def _put(document: dict[str, Any], path: tuple[str, ...], text: str, problems: Problems) -> None:
+    for depth, part in enumerate(path[:-1], start=1):
+        if not isinstance(document.setdefault(part, {}), dict):
+            place = ".".join(path[:depth])
+            problems.add(
+                f"worker.toml: {place}", "is a value and must be a section", f"write [{place}] on a line of its own"
+            )
+            document[part] = {}
         document = document[part]
     document[path[-1]] = text
 
@@ -202,9 +222,9 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         log_level=written.log.level,
         threads=written.worker.threads,
         call_threads=written.worker.call_threads,
-        jobs_keep_ms=int(written.jobs.keep_days * DAY),
-        results_keep_ms=int(written.results.keep_days * DAY),
-        results_replay_ms=int(written.results.replay_hours * HOUR),
+        jobs_keep_ms=_in_ms(written.jobs.keep_days, DAY, where("jobs", "keep_days"), problems),
+        results_keep_ms=_in_ms(written.results.keep_days, DAY, where("results", "keep_days"), problems),
+        results_replay_ms=_in_ms(written.results.replay_hours, HOUR, where("results", "replay_hours"), problems),
         results_max_bytes=written.results.max_megabytes * 1_000_000,
         subscription_keys=read.subscription_keys,
     )
@@ -285,6 +305,8 @@ def _in_ms(value: Any, unit_ms: int | None, where: str, problems: Problems) -> A
         return value
     if value * unit_ms != int(value * unit_ms):
         problems.add(where, f"{value} is no whole number of milliseconds", "round it")
+    if value * unit_ms > _TIME_MS_MAX:
+        problems.add(where, f"{value} is over ten years", "write a time that somebody will live to see")
     return int(value * unit_ms)
 
 

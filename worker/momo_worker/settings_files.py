@@ -155,7 +155,7 @@ def _secret_from(path: Path, where: str, problems: Problems) -> str:
 def _unknown(name: str, known: Mapping[str, object]) -> tuple[str, str]:
     what = "is read by nothing"
     names = [*known, *PLACES, *(f"{base}{_FILE}" for base in known if known_secret(base))]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.upper(), names, n=1, cutoff=0.6)
     if name.startswith("MOMO_ACCOUNTS__") and name.count("__") > 1:
         account = name.split("__")[1]
         if not any(candidate.startswith(f"MOMO_ACCOUNTS__{account}__") for candidate in known):

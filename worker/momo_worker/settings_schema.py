@@ -25,7 +25,7 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-Duration = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[Decimal, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_split), Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(ge=1, le=10)]
