@@ -4,7 +4,7 @@ import time
 
 import pytest
 from kombu.exceptions import OperationalError
-from tests.support.celery_worker import CeleryWorker, Sender, a_worker
+from tests.support.celery_worker import TALKATIVE, CeleryWorker, Sender, a_worker
 from tests.support.sentinel import SentinelSet
 from tests.support.valkey import Valkey
 
@@ -31,9 +31,15 @@ def nothing_unacknowledged(worker: CeleryWorker, valkey: Valkey) -> None:
         assert [client.llen(key) for key in QUEUE_KEYS] == [0, 0]
 
 
-def test_redis_killed_under_running_tasks_costs_no_exit_and_no_second_run(valkey, tmp_path):
+# With no thread free the worker doesn't listen, and the loss is noticed late; with some free it is noticed at once.
+@pytest.mark.parametrize(
+    "options",
+    [{"concurrency": 4}, {"concurrency": 8}, {"concurrency": 8, **TALKATIVE}],
+    ids=["no thread free", "threads free", "with remote control"],
+)
+def test_redis_killed_under_running_tasks_costs_no_exit_and_no_second_run(valkey, tmp_path, options):
     names = ["a", "b", "c", "d"]
-    with a_worker(valkey.url, tmp_path / "w", concurrency=4) as (worker, sender):
+    with a_worker(valkey.url, tmp_path / "w", **options) as (worker, sender):
         for name in names:
             sender.send(name, 5)
         all_started(worker, names)
@@ -105,7 +111,7 @@ def test_a_sentinel_failover_is_followed_within_ten_seconds(tmp_path):
     names = ["a", "b"]
     try:
         servers.start()
-        with a_worker(servers.url, tmp_path / "w", concurrency=4) as (worker, sender):
+        with a_worker(servers.url, tmp_path / "w", **TALKATIVE) as (worker, sender):
             for name in names:
                 sender.send(name, 4)
             all_started(worker, names)

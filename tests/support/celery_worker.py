@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from momo_worker.transport import Amqp
 
 # Shorter than in production, so that a test waits seconds and not minutes; the same code runs.
 QUICK = {"socket_timeout": 2, "socket_connect_timeout": 2, "health_check_interval": 1, "unacked_restore_interval": 1}
+# Celery's own defaults, which ours leave out: with several channels on one connection the stock transport ends the worker.
+TALKATIVE = {"arguments": (), "settings": {"worker_enable_remote_control": True}}
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -43,8 +45,10 @@ class CeleryWorker:
         transport_options: Mapping[str, object] | None = None,
         settings: Mapping[str, object] | None = None,
         task_limit_seconds: float | None = None,
+        arguments: Sequence[str] = WORKER_ARGUMENTS,
     ) -> None:
         folder.mkdir(exist_ok=True)
+        self.arguments = tuple(arguments)
         self.journal_path = folder / "journal"
         self.log_path = folder / "worker.log"
         self.environment = {
