@@ -110,7 +110,13 @@ def test_a_connection_closed_while_idle_is_replaced_before_anything_is_sent(worl
         line.close()
 
     w = world(answers_and_closes)
-    assert [w.send().answer for _ in range(3)] == [SendAnswer.ACCEPTED] * 3
+    for _ in range(3):
+        assert w.send().answer is SendAnswer.ACCEPTED
+        kept = w.client._line._wire()._pool.pool.queue[-1]
+        deadline = time.monotonic() + 5
+        while kept.is_connected and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert not kept.is_connected
     assert len(w.server.requests) == 3
 
 
@@ -289,7 +295,7 @@ def test_no_token_is_not_now_and_no_connection_for_the_post_is_opened(
 ) -> None:
     w = world(accepts, token_script=lambda _request, line: line.say(answer(status, body)))
     verdict = w.send()
-    assert (verdict.answer, verdict.cause) == (SendAnswer.NOT_NOW, cause)
+    assert (verdict.answer, verdict.cause, verdict.never_left) == (SendAnswer.NOT_NOW, cause, True)
     assert (w.server.requests, w.departures) == ([], 0)
     if status == 429:
         assert verdict.retry_after_seconds == 7

@@ -52,11 +52,11 @@ class Flight:
     __slots__ = ("_clock", "_depart", "_ends_at", "_read_timeout_seconds", "departed")
 
     def __init__(
-        self, clock: Clock, depart: Callable[[], None], *, deadline_seconds: float, read_timeout_seconds: float
+        self, clock: Clock, depart: Callable[[], None], *, ends_at: float, read_timeout_seconds: float
     ) -> None:
         self._clock = clock
         self._depart = depart
-        self._ends_at = clock.elapsed() + deadline_seconds
+        self._ends_at = ends_at
         self._read_timeout_seconds = read_timeout_seconds
         self.departed = False
 

@@ -13,17 +13,10 @@ import structlog
 from momo_worker.accounts import Account
 from momo_worker.clock import Clock
 from momo_worker.mtn.adapter import Answer, WireError
-from momo_worker.mtn.errors import (
-    ConfigurationError,
-    CredentialsRefusedError,
-    MtnError,
-    NotDepartedError,
-    NotReachableError,
-    UnexpectedAnswerError,
-)
+from momo_worker.mtn.errors import MtnError, NotDepartedError, NotReachableError, UnexpectedAnswerError
 from momo_worker.mtn.line import Line
 from momo_worker.mtn.minting import checked_credentials
-from momo_worker.mtn.reasons import explain
+from momo_worker.mtn.refusals import refusal
 from momo_worker.mtn.token import Token, TokenSource
 from momo_worker.mtn.wire import TEXT_CHARACTERS_MAX, parse_look, parse_send, read, text_of
 from momo_worker.payment.payment import Product
@@ -167,16 +160,17 @@ class MtnClient:
         if stranger := self._not_ours(request):
             return LookVerdict(LookAnswer.NO_WORD, reason_message=stranger, cause=Cause.NOT_DEPARTED)
         path = f"{request.path}/{request.reference_id}"
-        verdict = self._looked(path, depart, secondary=False)
+        ends_at = self._line.ends_at()
+        verdict = self._looked(path, depart, ends_at, secondary=False)
         if verdict.cause is Cause.TOKEN_REFUSED:
-            return self._looked(path, depart, secondary=False)
+            return self._looked(path, depart, ends_at, secondary=False)
         if verdict.cause is Cause.KEY_REFUSED and self._credentials.secondary_key:
-            return self._looked(path, depart, secondary=True)
+            return self._looked(path, depart, ends_at, secondary=True)
         return verdict
 
-    def _looked(self, path: str, depart: Callable[[], None], *, secondary: bool) -> LookVerdict:
+    def _looked(self, path: str, depart: Callable[[], None], ends_at: float, *, secondary: bool) -> LookVerdict:
         try:
-            return self._asked(path, depart, secondary=secondary)[1]
+            return self._asked(path, depart, ends_at, secondary=secondary)[1]
         except NotDepartedError as error:
             return LookVerdict(LookAnswer.NO_WORD, reason_message=error.reason, cause=Cause.NOT_DEPARTED)
         except MtnError as error:
@@ -187,10 +181,12 @@ class MtnClient:
                 retry_after_seconds=error.retry_after_seconds,
             )
 
-    def _asked(self, path: str, depart: Callable[[], None], *, secondary: bool) -> tuple[Answer, LookVerdict]:
+    def _asked(
+        self, path: str, depart: Callable[[], None], ends_at: float, *, secondary: bool
+    ) -> tuple[Answer, LookVerdict]:
         """One GET. Raises MtnError or NotDepartedError; a refused token is dropped."""
         token = self._tokens.current()
-        flight = self._line.flight(depart)
+        flight = self._line.flight(depart, ends_at)
         try:
             answer = self._line.exchange("GET", path, self._headers(token, secondary=secondary), None, flight)
         except WireError as error:
@@ -212,12 +208,13 @@ class MtnClient:
         path = f"/{self._product.value}/v1_0/account/balance"
         if currency is not None:
             path = f"{path}/{currency}"
-        answer, verdict = self._asked(path, _at_once, secondary=False)
+        ends_at = self._line.ends_at()
+        answer, verdict = self._asked(path, _at_once, ends_at, secondary=False)
         if verdict.cause is Cause.TOKEN_REFUSED:
-            answer, verdict = self._asked(path, _at_once, secondary=False)
+            answer, _ = self._asked(path, _at_once, ends_at, secondary=False)
         elif verdict.cause is Cause.KEY_REFUSED and self._credentials.secondary_key:
-            answer, verdict = self._asked(path, _at_once, secondary=True)
-        return self._balance(answer, verdict)
+            answer, _ = self._asked(path, _at_once, ends_at, secondary=True)
+        return self._balance(answer)
 
     def probe(self) -> Cause:
         """One token, fresh if the last was refused, and one balance read: NONE when both went well."""
@@ -228,12 +225,12 @@ class MtnClient:
             return error.cause
         return Cause.NONE
 
-    def _balance(self, answer: Answer, verdict: LookVerdict) -> Balance:
+    def _balance(self, answer: Answer) -> Balance:
         said = read(answer.headers, answer.body)
         amount = text_of(said.fields.get("availableBalance"), TEXT_CHARACTERS_MAX)
         currency = text_of(said.fields.get("currency"), 8)
         if answer.status != HTTPStatus.OK or amount is None or currency is None:
-            raise self._refusal(answer, verdict.cause)
+            raise refusal(answer, self._where)
         try:
             available = Decimal(amount)
         except InvalidOperation:
@@ -243,20 +240,3 @@ class MtnClient:
                 "the balance isn't a number", where=self._where, advice="ask MTN's support", cause=Cause.FAULT
             )
         return Balance(available, currency)
-
-    def _refusal(self, answer: Answer, cause: Cause) -> MtnError:
-        said = read(answer.headers, answer.body)
-        what = explain(said.code, said.message).message if said.code else f"HTTP {answer.status} {said.message}".strip()
-        where = self._where
-        if cause in (Cause.TOKEN_REFUSED, Cause.KEY_REFUSED):
-            return CredentialsRefusedError(what, where=where, advice="check the keys of this product", cause=cause)
-        if cause is Cause.FORBIDDEN:
-            advice = "have MTN whitelist the address that your calls leave from"
-            return ConfigurationError(what, where=where, advice=advice, cause=cause)
-        if cause is Cause.CONFIGURATION:
-            advice = explain(said.code).advice if said.code else "check address and target environment"
-            return ConfigurationError(what, where=where, advice=advice, cause=cause)
-        if cause is Cause.NONE:
-            advice = "ask MTN's support"
-            return UnexpectedAnswerError("an answer without a balance", where=where, advice=advice, cause=Cause.FAULT)
-        return NotReachableError(what, where=where, advice="try again in a minute", cause=cause)

@@ -1,6 +1,7 @@
 """Calls to one base URL from any number of threads: a request comes in, an answer goes out; one connection a thread, nothing is repeated."""
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 
 from momo_worker.clock import Clock
@@ -27,15 +28,20 @@ class Line:
         self._read_timeout_seconds = read_timeout_seconds
         self._ca_bundle = ca_bundle
         self._mine = threading.local()
-        self._all: list[Wire] = []
+        # A thread that ended takes its connection with it.
+        self._all: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._lock = threading.Lock()
 
-    def flight(self, depart: Callable[[], None]) -> Flight:
+    def ends_at(self) -> float:
+        """When a call that begins now must be over, in the clock's elapsed seconds."""
+        return self._clock.elapsed() + self._deadline_seconds
+
+    def flight(self, depart: Callable[[], None], ends_at: float | None = None) -> Flight:
         """A call that begins now."""
         return Flight(
             self._clock,
             depart,
-            deadline_seconds=self._deadline_seconds,
+            ends_at=self.ends_at() if ends_at is None else ends_at,
             read_timeout_seconds=self._read_timeout_seconds,
         )
 
@@ -48,7 +54,8 @@ class Line:
     def close(self) -> None:
         """End every thread's connection; a later call opens a new one."""
         with self._lock:
-            wires, self._all = self._all, []
+            wires = list(self._all)
+            self._all.clear()
             self._mine = threading.local()
         for wire in wires:
             wire.close()
@@ -64,5 +71,5 @@ class Line:
             )
             self._mine.wire = wire
             with self._lock:
-                self._all.append(wire)
+                self._all.add(wire)
         return wire

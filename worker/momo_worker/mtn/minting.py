@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeGuard
 
 import structlog
 
@@ -27,7 +28,6 @@ LIFE_SECONDS_MAX = 86_400
 
 _THROTTLED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
-#: What may stand in a header as it is; http.client would put anything else, secret or not, into its complaint.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,16384}", re.ASCII)
 
 
@@ -76,7 +76,7 @@ class Mint:
             answer = self._answer(self.credentials.secondary_key)
         said = read(answer.headers, answer.body)
         token = said.fields.get("access_token")
-        if answer.status != HTTPStatus.OK or not isinstance(token, str) or not _HEADER_SAFE.fullmatch(token):
+        if answer.status != HTTPStatus.OK or not header_safe(token):
             raise self._refusal(answer, said)
         return Minted(token, _life_seconds(said) - (self._clock.elapsed() - began_at))
 
@@ -139,6 +139,11 @@ class Mint:
         )
 
 
+def header_safe(value: object) -> TypeGuard[str]:
+    """Whether a secret may stand in a header as it is; http.client would put any other into its complaint."""
+    return isinstance(value, str) and _HEADER_SAFE.fullmatch(value) is not None
+
+
 def checked_credentials(account: Account, product: Product) -> Credentials:
     """The account's credentials for a product. Raises ConfigurationError, which names the setting and never its value."""
     where = f"account {account.name}, {product.value}"
@@ -152,7 +157,7 @@ def checked_credentials(account: Account, product: Product) -> Credentials:
         )
     for name in ("subscription_key", "secondary_key", "api_user", "api_key"):
         value = getattr(credentials, name)
-        if value is not None and not _HEADER_SAFE.fullmatch(value):
+        if value is not None and not header_safe(value):
             raise ConfigurationError(
                 f"{name} is empty or has characters that no key has",
                 where=where,

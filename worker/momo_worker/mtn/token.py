@@ -91,6 +91,7 @@ class TokenSource:
         self._delete_if_equal = client.register_script(_DELETE_IF_EQUAL) if client is not None else None
         self._clock = clock
         self._held: Token | None = None
+        self._dropped: str | None = None
         self._look_again_at = 0.0
         self._refusal: tuple[float, MtnError] | None = None
         self._lock = threading.Lock()
@@ -114,9 +115,12 @@ class TokenSource:
 
     def drop(self, token: Token) -> None:
         """This very token was refused. Whoever holds another, here or in Redis, keeps it."""
-        with self._lock:
-            if self._held is not None and self._held.value == token.value:
-                self._held = None
+        # Without the lock: whoever mints holds it for seconds, and an answer is waiting to be recorded. What is lost
+        # at worst is a copy that is read again from Redis.
+        self._dropped = token.value
+        held = self._held
+        if held is not None and held.value == token.value:
+            self._held = None
         if self._delete_if_equal is None:
             return
         try:
@@ -145,7 +149,7 @@ class TokenSource:
         except redis.RedisError as error:
             log.warning("token_without_redis", action="token", error=type(error).__name__, **self._names)
             token = self._renewed_alone()
-        self._held = token
+        self._held = None if token.value == self._dropped else token
         self._look_again_at = min(self._clock.elapsed() + COPY_SECONDS_MAX, token.ends_at)
         return token
 
@@ -220,6 +224,8 @@ class TokenSource:
             inside = json.loads(self._seal.decrypt(text))
         except InvalidToken:
             return None  # another API key's: ours will replace it
+        if inside["token"] == self._dropped:
+            return None  # it failed here, and Redis didn't take our word for it
         return self._token(inside["token"], text, left_ms / 1000, inside["life_seconds"])
 
     def _written(self, minted: Minted) -> Token:

@@ -49,8 +49,13 @@ class SendVerdict:
 
     @property
     def never_left(self) -> bool:
-        """No byte of the request was handed to a socket."""
-        return self.cause in (Cause.NEVER_SENT, Cause.NOT_DEPARTED)
+        """No byte of the request was handed to a socket.
+
+        A "not now" without an HTTP status wasn't said by MTN to this request: we stopped it, or had no token or connection for it.
+        """
+        if self.cause in (Cause.NEVER_SENT, Cause.NOT_DEPARTED):
+            return True
+        return self.answer is SendAnswer.NOT_NOW and self.http_status is None
 
 
 class LookAnswer(StrEnum):
