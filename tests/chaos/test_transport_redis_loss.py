@@ -78,6 +78,9 @@ def test_a_reset_connection_starts_no_running_task_again_and_late_acks_succeed(v
         all_ended_once(worker, sorted([*names, "after"]))
         nothing_unacknowledged(worker, valkey)
         assert "Couldn't ack" not in worker.log()
+        with valkey.client() as client:
+            # Late acknowledgements open a pool for each lost connection; none stays behind.
+            worker.eventually(lambda: len(client.client_list()) <= 6, within_seconds=3)
 
 
 def test_a_redis_frozen_for_longer_than_the_timeouts_is_waited_for(valkey, tmp_path):

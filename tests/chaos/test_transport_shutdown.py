@@ -59,8 +59,8 @@ def test_what_a_killed_worker_held_goes_to_another_after_the_visibility_timeout(
         with a_worker(valkey.url, tmp_path / "second", concurrency=2, transport_options=options) as (second, _):
             second.eventually(lambda: second.names("start") == ["a", "b"], within_seconds=8)
             taken_again_at = max(note.at for note in second.journal() if note.event == "start")
-            # Visibility timeout and sweep interval, and a second for a busy machine; never before the timeout.
-            assert 3 <= taken_again_at - taken_at < 3 + 1 + 1
+            # Visibility timeout and sweep interval, and three seconds for a busy machine; never before the timeout.
+            assert 3 <= taken_again_at - taken_at < 3 + 1 + 3
 
 
 def test_a_worker_whose_task_never_ends_ends_itself_with_the_watchdogs_code(valkey, tmp_path):

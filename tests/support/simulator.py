@@ -153,12 +153,15 @@ def start_simulator(
     data: Path | str = ":memory:",
     port: int = 0,
     mode: str = "both",
+    accounts: Path | None = None,
     seed: int = 0,
     chaos: float = 0.0,
     settings: dict[str, Any] | None = None,
 ) -> SimulatorControl:
+    """Give back a simulator that takes requests; whoever starts one stops it."""
     command = [sys.executable, "-m", "momo_worker.simulator", "--port", str(port), "--data", str(data), "--mode", mode]
     command += ["--seed", str(seed), "--chaos", str(chaos), "--settings", json.dumps(settings or {})]
+    command += ["--accounts", str(accounts)] if accounts is not None else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     line = process.stdout.readline() if process.stdout is not None else ""
     if not line:

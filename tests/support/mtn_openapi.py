@@ -1,0 +1,53 @@
+"""MTN's specifications: read from beside the checkout, or from the folder that MOMO_MTN_OPENAPI names; never copied into the project.
+
+Where they are absent, tests that need them are skipped, and say so.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "mtn-openapi"
+FOLDER = Path(os.environ.get("MOMO_MTN_OPENAPI", _BESIDE))
+SPECIFICATIONS = sorted(FOLDER.glob("*.json"))
+
+needs_specifications = pytest.mark.skipif(
+    not SPECIFICATIONS, reason=f"MTN's specifications aren't in {FOLDER}; name their folder in MOMO_MTN_OPENAPI"
+)
+
+
+def specification(name: str) -> dict[str, Any]:
+    """`collection`, `disbursement`, `remittance` or `sandbox-provisioning-api`."""
+    document: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def base_path(document: dict[str, Any]) -> str:
+    """Where its paths begin."""
+    if "basePath" in document:
+        return str(document["basePath"])
+    return (
+        "/" + str(document["servers"][0]["url"]).split("/", 3)[3]
+        if document["servers"][0]["url"].count("/") > 2
+        else ""
+    )
+
+
+def operation_of(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
+    """The operation that a request meets, its path's parameters filled; None when there is none."""
+    begin = base_path(document)
+    if not path.startswith(begin):
+        return None
+    asked = path.removeprefix(begin).split("/")
+    for template, operations in document["paths"].items():
+        parts = template.split("/")
+        same = len(parts) == len(asked) and all(
+            (there.startswith("{") and here) or there == here for there, here in zip(parts, asked, strict=True)
+        )
+        if same and method.lower() in operations:
+            found: dict[str, Any] = operations[method.lower()]
+            return found
+    return None
