@@ -106,6 +106,25 @@ CODES: dict[str, Reason] = {
     "PAYEE_DELAYED": Reason(_NOBODY, "the receiver's side is slow", "nothing to do while we keep asking"),  # RS
     "ONGOING": Reason(_NOBODY, "MTN is still at it", "nothing to do while we keep asking"),  # RS
     "TRANSFER_TYPE_UNKNOWN": Reason(_NOBODY, "MTN doesn't know this kind of transfer", _ASK_MTN),  # K, test number 464
+    # In MTN's specifications outside that enum: examples, and calls that this house doesn't make.
+    "TRANSACTION_CANCELED.": Reason(
+        _NOBODY, "the payment was cancelled at MTN", _ASK_MTN
+    ),  # OAS remittance, with the dot
+    "TRANSACTION_NOT_COMPLETED": Reason(
+        _NOBODY, "the payment hasn't ended well, so nothing more is done for it", _ASK_MTN
+    ),
+    "NOT_FOUND": Reason(_NOBODY, "MTN doesn't find what was asked for", _ASK_MTN),
+    **dict.fromkeys(
+        (
+            "CONSENT_MISMATCH",
+            "INFORMATIONAL_SCOPE_INSTRUCTION",
+            "MISSING_SCOPE_INSTRUCTION",
+            "MORE_THAN_ONE_FINANCIAL_SCOPE_NOT_SUPPORTED",
+            "UNSUPPORTED_SCOPE",
+            "UNSUPPORTED_SCOPE_COMBINATION",
+        ),
+        Reason(_NOBODY, "MTN speaks of a consent that this payment doesn't need", _ASK_MTN),
+    ),
     # Our own word for a 400 without a code, as most are (NKAP, CATI).
     "BAD_REQUEST": Reason(
         _PAYMENT, "MTN refused the request without saying why", "check amount, number and notes of the job"
