@@ -221,3 +221,10 @@ def change_refunded(tx: Tx, collection_id: str, delta_minor: int) -> bool:
         .values(refunded_minor=total)
     )
     return tx.conn.execute(statement).rowcount == 1
+
+
+def owner_of(tx: Tx, reference_id: str) -> str | None:
+    """The payment whose attempt has this reference."""
+    return tx.conn.execute(
+        select(schema.attempt.c.payment_id).where(schema.attempt.c.reference_id == reference_id)
+    ).scalar_one_or_none()

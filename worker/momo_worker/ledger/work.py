@@ -61,7 +61,7 @@ _OUTSTANDING = text(
 _PERMIT = text(
     """
     SELECT p.id, p.fence FROM payment AS p
-    WHERE p.id IN :ids AND p.state = 'sending' AND p.lease_until_ms > :lease_beyond
+    WHERE p.id IN :ids AND p.state = 'sending' AND p.lease_until_ms > :lease_beyond AND p.not_after_ms > :now
       AND NOT EXISTS (
           SELECT 1 FROM pause AS s WHERE s.lifted_at_ms IS NULL
             AND s.account IN ('', p.account) AND s.product IN ('', p.product) AND s.run = '')
@@ -121,7 +121,8 @@ def permitted(tx: Tx, claims: Sequence[Claim], call_deadline_ms: int) -> frozens
     if not claims:
         return frozenset()
     rows = tx.conn.execute(
-        _PERMIT, {"ids": [claim.payment_id for claim in claims], "lease_beyond": tx.now_ms + call_deadline_ms}
+        _PERMIT,
+        {"ids": [claim.payment_id for claim in claims], "lease_beyond": tx.now_ms + call_deadline_ms, "now": tx.now_ms},
     )
     still = {(row[0], row[1]) for row in rows}
     return frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)

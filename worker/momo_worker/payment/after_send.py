@@ -46,6 +46,33 @@ def as_recorded(report: SendReport, *, unbroken: bool) -> SendAnswer:
     return SendAnswer.UNKNOWN
 
 
+def ended_send(report: SendReport, now_ms: int, *, unbroken: bool) -> Send:
+    """The send row of this answer, with its ending."""
+    return Send(
+        report.payment_id,
+        report.attempt,
+        report.number,
+        report.fence,
+        began_at_ms=now_ms,
+        ended_at_ms=now_ms,
+        ending=as_recorded(report, unbroken=unbroken),
+        never_left=report.verdict.never_left,
+        http_status=report.verdict.http_status,
+        code=report.verdict.code,
+    )
+
+
+def unbroken(payment: Payment, report: SendReport, now_ms: int) -> bool:
+    """Whether the claim under which this send was made still holds: only then does "MTN has it not" count."""
+    return (
+        payment.state is State.SENDING
+        and payment.attempt == report.attempt
+        and payment.fence == report.fence
+        and payment.lease_until_ms is not None
+        and now_ms < payment.lease_until_ms
+    )
+
+
 def decide(
     payment: Payment,
     sends: Sequence[Send],
@@ -57,17 +84,10 @@ def decide(
     adopting: bool = False,
 ) -> Change:
     """Decide on one answer. `sends` are all of the attempt, this one with its ending already set; `adopting` only in recovery."""
-    unbroken = (
-        payment.state is State.SENDING
-        and payment.attempt == report.attempt
-        and payment.fence == report.fence
-        and payment.lease_until_ms is not None
-        and now_ms < payment.lease_until_ms
-    )
     verdict = report.verdict
     if verdict.answer is SendAnswer.ACCEPTED:
         return _after_acceptance(payment, sends, report, now_ms=now_ms, rules=rules, rng=rng, adopting=adopting)
-    if not unbroken:
+    if not unbroken(payment, report, now_ms):
         # Somebody else decides about this payment now; the send row keeps what we saw.
         return Change(payment, payment)
     if verdict.answer is SendAnswer.NOT_NOW:

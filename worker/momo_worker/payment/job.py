@@ -5,7 +5,7 @@ A refusal names field, value, reason and what to do; all of a job's problems are
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -127,15 +127,15 @@ def shown(value: object) -> str:
     return clean if len(clean) <= _VALUE_SHOWN else clean[: _VALUE_SHOWN - 1] + "…"
 
 
-def parse_fields(payload: bytes) -> dict[str, Any]:
+def parse_fields(payload: bytes, *, most_bytes: int = JOB_MAX_BYTES) -> dict[str, Any]:
     """Read a job's JSON; raises JobError when it is no JSON object, too large, or names a field twice."""
-    if len(payload) > JOB_MAX_BYTES:
+    if len(payload) > most_bytes:
         raise JobError(
             [
                 Problem(
                     "job",
                     f"{len(payload)} bytes",
-                    f"is over {JOB_MAX_BYTES} bytes",
+                    f"is over {most_bytes} bytes",
                     "send one payment a job; metadata may have 4 KiB",
                 )
             ]
@@ -144,7 +144,7 @@ def parse_fields(payload: bytes) -> dict[str, Any]:
         found = json.loads(
             payload.decode("utf-8"),
             parse_float=_Fraction,
-            parse_constant=_Fraction,
+            parse_constant=_refuse_constant,
             object_pairs_hook=_object_without_doubles,
         )
     except UnicodeDecodeError:
@@ -160,6 +160,10 @@ def parse_fields(payload: bytes) -> dict[str, Any]:
             [_malformed(payload, "is not a JSON object", 'send an object such as {"operation": "collect", …}')]
         )
     return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -199,6 +203,17 @@ def check_job(fields: Mapping[str, Any], terms: Terms) -> Job:
     if job is None:  # no problem and no job can't be: a mistake of ours must not pass as a payment
         raise AssertionError("a job without problems must be whole")
     return job
+
+
+def _metadata_text(value: object) -> str:
+    """Metadata as it came, numbers digit for digit: it goes back to the producer and means nothing to us."""
+    if isinstance(value, _Fraction):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{_metadata_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_metadata_text, value)) + "]"
+    return json.dumps(value)
 
 
 class _Reader:
@@ -282,9 +297,10 @@ class _Reader:
             self.problem(name, "is none of those there are", f"use one of {', '.join(member.value for member in kind)}")
             return None
 
-    def absent(self, name: str, why: str) -> None:
+    def absent(self, name: str, why: str) -> str | None:
         if self.fields.get(name) is not None:
             self.problem(name, "doesn't belong to this operation", f"leave it out: {why}")
+        return None
 
     def amount(self) -> int | None:
         value = self.fields.get("amount")
@@ -303,7 +319,11 @@ class _Reader:
         if value is None:
             self.problem("amount", "is missing", "every job has an amount")
             return None
-        return self.tried("amount", lambda: parse_amount(value, self.terms.currency))
+        try:
+            return parse_amount(value, self.terms.currency)
+        except AmountError as error:
+            self.problem("amount", error.reason, error.advice)
+            return None
 
     def currency(self) -> Currency:
         value = self.text("currency", required=True)
@@ -319,13 +339,10 @@ class _Reader:
         value = self.text("msisdn", required=True)
         if value is None:
             return None
-        return self.tried("msisdn", lambda: parse_msisdn(value, self.terms.region))
-
-    def tried(self, name: str, parse: Callable[[], Any]) -> Any:
         try:
-            return parse()
-        except (AmountError, MsisdnError) as error:
-            self.problem(name, error.reason, error.advice)
+            return parse_msisdn(value, self.terms.region)
+        except MsisdnError as error:
+            self.problem("msisdn", error.reason, error.advice)
             return None
 
     def note(self, name: str) -> str | None:
@@ -342,7 +359,7 @@ class _Reader:
         if not isinstance(value, dict):
             self.problem("metadata", "is not an object", "send a JSON object, or leave it out")
             return None
-        text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+        text = _metadata_text(value)
         if len(text) > METADATA_MAX_BYTES:
             self.problem(
                 "metadata",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from momo_worker.payment.transitions import HeldCause, State, Trigger
-from momo_worker.payment.verdict import SendAnswer
+from momo_worker.payment.verdict import RenderedRequest, SendAnswer
 
 
 class Operation(StrEnum):
@@ -134,6 +134,20 @@ class Attempt:
     target_environment: str
     base_url: str
     created_at_ms: int
+
+    @property
+    def request(self) -> RenderedRequest:
+        """What is sent and asked about, always from the store."""
+        return RenderedRequest(
+            reference_id=self.reference_id,
+            product=self.product,
+            path=self.path,
+            body=self.body,
+            callback_url=self.callback_url,
+            api_user=self.api_user,
+            target_environment=self.target_environment,
+            base_url=self.base_url,
+        )
 
 
 @dataclass(frozen=True, slots=True)

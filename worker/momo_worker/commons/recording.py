@@ -1,0 +1,150 @@
+"""Decisions become facts: changes come in; state, transition row and result event are written in one transaction (M9). Decides nothing.
+
+What must be told to people (logs, alerts, counters) comes back and is told after the commit, by `tell`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import moves, stops
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.views import vanished_since
+from momo_worker.payment.events import ResultEvent, payment_event
+from momo_worker.payment.payment import Change, Operation, Payment
+from momo_worker.payment.rules import HOUR
+from momo_worker.payment.transitions import Edge, HeldCause, State, Trigger, edge_for
+
+log = structlog.get_logger(__name__)
+
+#: An attempt that ended by these is looked up again later: MTN itself never said FAILED (M8).
+_CLOSED_WITHOUT_MTN = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A move that was committed, for logs and counters."""
+
+    change: Change
+    #: None: nothing moved, and somebody should still hear of it.
+    edge: Edge | None
+
+
+def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
+    """Write changes whose payments the caller has locked in this transaction; tell what comes back after the commit."""
+    pairs: list[tuple[Payment, Payment]] = []
+    transitions: list[moves.Transition] = []
+    events: list[ResultEvent] = []
+    told: list[Told] = []
+    for change in changes:
+        if change.trigger is None:
+            pairs.append((change.before, change.after))
+            if change.alert:
+                told.append(Told(change, None))
+            continue
+        edge = edge_for(change.before.state, change.after.state, change.trigger)
+        after = replace(change.after, sequence=change.before.sequence + 1) if edge.event else change.after
+        pairs.append((change.before, after))
+        transitions.append(_transition(change, after))
+        if edge.event:
+            reason = _reason(parts, change, after)
+            events.append(payment_event(parts.namespace, parts.epoch, after, edge.event, tx.now_ms, reason))
+        told.append(Told(replace(change, after=after), edge))
+    moves.write_payments(tx, pairs)
+    moves.add_transitions(tx, transitions)
+    moves.add_events(tx, events)
+    for item in told:
+        if item.edge:
+            _consequences(tx, parts, item)
+    return told
+
+
+def _transition(change: Change, after: Payment) -> moves.Transition:
+    assert change.trigger is not None  # noqa: S101 (the caller's branch; for the type checker)
+    return moves.Transition(
+        payment_id=after.id,
+        attempt=after.attempt,
+        sequence=after.sequence,
+        before=change.before.state.value,
+        after=after.state.value,
+        trigger=change.trigger,
+        detail=change.detail,
+        actor=change.actor,
+        fence=after.fence,
+    )
+
+
+def _reason(parts: Parts, change: Change, after: Payment) -> dict[str, str] | None:
+    if change.trigger is Trigger.CONTRADICTION:
+        return {
+            "code": "CONTRADICTED",
+            "message": change.detail or "",
+            "advice": "compare with MTN's statement before you pay again",
+        }
+    if after.state is State.HELD and after.held_cause is not None:
+        advice = "a person decides with `momo payment resolve`; don't pay again under another key"
+        return {"code": after.held_cause.value.upper(), "message": change.detail or "", "advice": advice}
+    if change.trigger is Trigger.EXPIRED:
+        return {
+            "code": "NOT_SENT_IN_TIME",
+            "message": "not_after had come before it could be sent",
+            "advice": "nothing moved; send a new job",
+        }
+    if change.trigger in (Trigger.CANCELLED, Trigger.RETRY_CANCELLED):
+        return {
+            "code": "CANCELLED",
+            "message": change.detail or "cancelled before anything was sent",
+            "advice": "nothing moved",
+        }
+    if after.state is State.FAILED:
+        found = parts.explain(after.reason_code)
+        if found is None:
+            return None
+        return {**found, "message": after.reason_message or found["message"]}
+    return None
+
+
+def _consequences(tx: Tx, parts: Parts, item: Told) -> None:
+    change, after = item.change, item.change.after
+    ended_unpaid = after.state in (State.FAILED, State.CANCELLED) and change.before.state is not after.state
+    if after.operation is Operation.REFUND and ended_unpaid and after.refund_of is not None:
+        moves.change_refunded(tx, after.refund_of, -after.amount_minor)
+    if change.trigger in _CLOSED_WITHOUT_MTN:
+        moves.follow_late(tx, after.id, after.attempt, tx.now_ms + parts.rules.late_looks_ms[0], 0)
+    if change.trigger is Trigger.PUT_ON_DESK and after.held_cause is HeldCause.VANISHED:
+        _pause_if_many_vanish(tx, parts, after)
+
+
+def _pause_if_many_vanish(tx: Tx, parts: Parts, payment: Payment) -> None:
+    """Several payments that MTN accepted and doesn't know: the wrong environment or API user, so nothing more goes out (M5)."""
+    if vanished_since(tx, payment.account, tx.now_ms - HOUR) < parts.rules.vanished_pause_count:
+        return
+    if any(pause.covers(payment.account, payment.product.value) for pause in stops.pauses(tx)):
+        return
+    why = f"{parts.rules.vanished_pause_count} accepted payments vanished at MTN within an hour; check target environment and API user"
+    stops.add_pause(tx, account=payment.account, product="", run="", reason=why, actor="worker")
+
+
+def tell(parts: Parts, told: Sequence[Told]) -> None:
+    """Log and count what was committed."""
+    for item in told:
+        change = item.change
+        before, after = change.before, change.after
+        trigger = item.edge.trigger.value if item.edge else "noticed"
+        if item.edge:
+            parts.counters.moved(after.account, after.operation.value, before.state.value, after.state.value, trigger)
+        story = {
+            "payment_id": after.id,
+            "from": before.state.value,
+            "to": after.state.value,
+            "action": trigger,
+            "attempt": after.attempt,
+            "reference_id": after.reference_id,
+            "detail": change.detail,
+        }
+        if change.alert:
+            log.error("payment needs a person", why=change.alert, **story)
+        else:
+            log.info("payment moved", **story)

@@ -1,0 +1,145 @@
+"""What the ledger shows: gauges, lists, one payment's whole story. Reads only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
+
+from momo_worker.ledger import schema
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.rows import payment_columns, payment_from
+from momo_worker.payment.payment import Payment
+
+
+@dataclass(frozen=True, slots=True)
+class StateGauge:
+    """Payments of one state and currency."""
+
+    state: str
+    currency: str
+    exponent: int
+    count: int
+    amount_minor: int
+    oldest_since_ms: int
+
+
+def by_state(tx: Tx) -> list[StateGauge]:
+    """Count, money and age by state and currency: one pass over a covering index."""
+    rows = tx.conn.execute(
+        text(
+            "SELECT state, currency, min(state_since_ms), count(*), sum(amount_minor) FROM payment GROUP BY state, currency ORDER BY state, currency"
+        )
+    ).all()
+    exponents = (
+        {
+            row[0]: row[1]
+            for row in tx.conn.execute(text("SELECT currency, min(exponent) FROM payment GROUP BY currency"))
+        }
+        if rows
+        else {}
+    )
+    return [StateGauge(row[0], row[1], exponents.get(row[1], 0), row[3], int(row[4]), row[2]) for row in rows]
+
+
+def held_by_cause(tx: Tx) -> dict[str, int]:
+    """How many payments lie on a person's desk, by cause."""
+    rows = tx.conn.execute(text("SELECT held_cause, count(*) FROM payment WHERE state = 'held' GROUP BY held_cause"))
+    return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class DueLag:
+    """How late the oldest due work of an account, product and kind is."""
+
+    account: str
+    product: str
+    work: str
+    queue: str
+    due_at_ms: int
+
+
+_DUE = text(
+    "SELECT due_at_ms FROM payment WHERE account = :account AND product = :product AND work = :work AND queue = :queue "
+    "AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1"
+)
+
+
+def earliest_due(tx: Tx, account: str, product: str, works: Sequence[str], queues: Sequence[str]) -> list[DueLag]:
+    """The earliest due payment of each kind and queue: an index look-up each."""
+    found = []
+    for work in works:
+        for queue in queues:
+            row = tx.conn.execute(_DUE, {"account": account, "product": product, "work": work, "queue": queue}).first()
+            if row is not None:
+                found.append(DueLag(account, product, work, queue, row[0]))
+    return found
+
+
+def vanished_since(tx: Tx, account: str, since_ms: int) -> int:
+    """How many payments of an account were held as vanished since then."""
+    found = tx.conn.execute(
+        text(
+            "SELECT count(*) FROM payment WHERE state = 'held' AND held_cause = 'vanished' AND account = :account AND state_since_ms >= :since"
+        ),
+        {"account": account, "since": since_ms},
+    ).scalar_one()
+    return int(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything the ledger knows of one payment."""
+
+    payment: Payment
+    attempts: list[dict[str, Any]]
+    sends: list[dict[str, Any]]
+    transitions: list[dict[str, Any]]
+
+
+def find(tx: Tx, name: str, account: str | None = None) -> list[Payment]:
+    """Payments by id, key, reference, external id or MTN's id; more than one where the name isn't unique."""
+    found = _payments(tx, schema.payment.c.id == name)
+    if not found:
+        found = _payments(tx, schema.payment.c.idempotency_key == name)
+    if not found:
+        owner = tx.conn.execute(
+            select(schema.attempt.c.payment_id).where(schema.attempt.c.reference_id == name)
+        ).scalar_one_or_none()
+        found = _payments(tx, schema.payment.c.id == owner) if owner else []
+    if not found:
+        found = _payments(
+            tx, (schema.payment.c.external_id == name) | (schema.payment.c.financial_transaction_id == name)
+        )
+    return [payment for payment in found if account in (None, payment.account)]
+
+
+def _payments(tx: Tx, condition: Any) -> list[Payment]:
+    return [payment_from(row) for row in tx.conn.execute(select(*payment_columns).where(condition).limit(100))]
+
+
+def story(tx: Tx, payment: Payment) -> Story:
+    """The whole history of a payment."""
+    tables = (schema.attempt, schema.send, schema.transition)
+    orders = ((schema.attempt.c.number,), (schema.send.c.attempt, schema.send.c.number), (schema.transition.c.id,))
+    attempts, sends, transitions = (
+        [
+            dict(row)
+            for row in tx.conn.execute(
+                select(table).where(table.c.payment_id == payment.id).order_by(*order)
+            ).mappings()
+        ]
+        for table, order in zip(tables, orders, strict=True)
+    )
+    return Story(payment, attempts, sends, transitions)
+
+
+def listed(tx: Tx, *, states: Sequence[str], account: str | None, limit: int) -> list[Payment]:
+    """The newest payments, of some states or an account where given."""
+    statement = select(*payment_columns)
+    if states:
+        statement = statement.where(schema.payment.c.state.in_(states))
+    if account:
+        statement = statement.where(schema.payment.c.account == account)
+    statement = statement.order_by(schema.payment.c.state_since_ms.desc()).limit(limit)
+    return [payment_from(row) for row in tx.conn.execute(statement)]

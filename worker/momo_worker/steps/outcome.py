@@ -1,0 +1,171 @@
+"""Reports become outcomes: what MTN answered comes in, is decided under lock and recorded. The only room that ends a payment.
+
+A failure to record is never an answer: the send stays without an ending, the look is made again.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from momo_worker.commons import gatekeeping, recording
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import moves, stops
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.late import Late
+from momo_worker.payment import after_look, after_send
+from momo_worker.payment.payment import Change, Payment, Product, Send
+from momo_worker.payment.transitions import State
+from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer
+
+log = structlog.get_logger(__name__)
+
+Report = TypeVar("Report", after_send.SendReport, after_look.LookReport)
+
+
+def record_sends(parts: Parts, reports: Sequence[after_send.SendReport]) -> None:
+    """Record answers to POSTs, as a batch and, when the batch's transaction fails, one by one."""
+    _record(parts, reports, _record_send_batch)
+
+
+def record_looks(parts: Parts, reports: Sequence[after_look.LookReport]) -> None:
+    """Record what MTN said when it was asked, likewise."""
+    _record(parts, reports, _record_look_batch)
+
+
+def _record(parts: Parts, reports: Sequence[Report], write: Callable[[Parts, Sequence[Report]], None]) -> None:
+    try:
+        write(parts, reports)
+        return
+    except (moves.MoveLostError, DBAPIError):
+        if len(reports) == 1:
+            log.exception(
+                "an answer could not be recorded; the payment is looked up",
+                payment_id=reports[0].payment_id,
+                action="lost_word",
+            )
+            return
+        log.warning("a batch of answers could not be recorded; recording one by one", count=len(reports))
+    for report in reports:
+        _record(parts, [report], write)
+
+
+def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -> None:
+    with parts.ledger.write() as tx:
+        payments = moves.lock(tx, [report.payment_id for report in reports])
+        sends = moves.sends_of(tx, list(payments))
+        told: list[recording.Told] = []
+        closed: list[gatekeeping.Closed | None] = []
+        for (account, product), group in _by_product(payments, reports).items():
+            changes, shut = _decide(tx, parts, account, product, group, payments, sends)
+            told += recording.conclude(tx, parts, changes)
+            closed.append(shut)
+    recording.tell(parts, told)
+    gatekeeping.tell_closed(closed)
+    _slow_sends(parts, payments, reports)
+
+
+def _by_product(
+    payments: dict[str, Payment], reports: Sequence[after_send.SendReport]
+) -> dict[tuple[str, Product], list[after_send.SendReport]]:
+    groups: dict[tuple[str, Product], list[after_send.SendReport]] = defaultdict(list)
+    for report in reports:
+        payment = payments[report.payment_id]
+        groups[payment.account, payment.product].append(report)
+    return groups
+
+
+def _decide(
+    tx: Tx,
+    parts: Parts,
+    account: str,
+    product: Product,
+    reports: Sequence[after_send.SendReport],
+    payments: dict[str, Payment],
+    sends: dict[str, list[Send]],
+) -> tuple[list[Change], gatekeeping.Closed | None]:
+    gate = stops.gates(tx).get((account, product.value))
+    verdicts, streak = gatekeeping.speaks_of_us(
+        [report.verdict for report in reports], gate.bad_requests if gate else 0, parts.rules.bad_requests_in_a_row
+    )
+    changes: list[Change] = []
+    endings: list[Send] = []
+    heard: list[gatekeeping.Heard] = []
+    for report, verdict in zip(reports, verdicts, strict=True):
+        judged = replace(report, verdict=verdict)
+        payment = payments[report.payment_id]
+        ending = after_send.ended_send(judged, tx.now_ms, unbroken=after_send.unbroken(payment, judged, tx.now_ms))
+        endings.append(ending)
+        current = [
+            ending if send.number == report.number else send
+            for send in sends[payment.id]
+            if send.attempt == report.attempt
+        ]
+        changes.append(after_send.decide(payment, current, judged, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng))
+        accepted = verdict.answer is SendAnswer.ACCEPTED and not verdict.conflict
+        heard.append(gatekeeping.Heard(payment.id, verdict.cause, verdict.code or verdict.message, accepted))
+    moves.end_sends(tx, endings)
+    return changes, gatekeeping.keep_gate(tx, parts, account, product, heard, streak)
+
+
+def _slow_sends(parts: Parts, payments: dict[str, Payment], reports: Sequence[after_send.SendReport]) -> None:
+    """A 429 or a quota 403 slows the product's pace for the time it names."""
+    for report in reports:
+        if report.verdict.cause is Cause.THROTTLED:
+            payment = payments[report.payment_id]
+            parts.slots.slow(
+                parts.accounts[payment.account], payment.product, report.verdict.retry_after_seconds or 1.0, look=False
+            )
+
+
+def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -> None:
+    with parts.ledger.write() as tx:
+        payments = moves.lock(tx, [report.payment_id for report in reports])
+        # Only a search needs the sends: what MTN has found or is still pending doesn't.
+        searched = [payment.id for payment in payments.values() if payment.state is State.UNKNOWN]
+        sends = moves.sends_of(tx, searched)
+        changes: list[Change] = []
+        heard: dict[tuple[str, Product], list[gatekeeping.Heard]] = defaultdict(list)
+        for report in reports:
+            payment = payments[report.payment_id]
+            current = [send for send in sends.get(payment.id, ()) if send.attempt == payment.attempt]
+            changes.append(
+                after_look.decide(payment, current, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+            )
+            heard[payment.account, payment.product].append(_heard(payment.id, report.verdict))
+        told = recording.conclude(tx, parts, changes)
+        closed = [gatekeeping.keep_gate(tx, parts, *where, group, None) for where, group in heard.items()]
+    recording.tell(parts, told)
+    gatekeeping.tell_closed(closed)
+    for report in reports:
+        payment = payments[report.payment_id]
+        _slow_looks(parts, payment.account, payment.product, report.verdict)
+
+
+def _heard(payment_id: str, verdict: LookVerdict) -> gatekeeping.Heard:
+    return gatekeeping.Heard(payment_id, verdict.cause, verdict.reason_code)
+
+
+def _slow_looks(parts: Parts, account: str, product: Product, verdict: LookVerdict) -> None:
+    if verdict.cause is Cause.THROTTLED:
+        parts.slots.slow(parts.accounts[account], product, verdict.retry_after_seconds or 1.0, look=True)
+
+
+def record_late(parts: Parts, late: Late, verdict: LookVerdict) -> None:
+    """Record a late look at a closed attempt: silence when MTN agrees, a contradiction when it doesn't."""
+    if verdict.answer is LookAnswer.NO_WORD:
+        return  # its time was moved forward by the claim, so it comes again
+    attempt = late.attempt
+    with parts.ledger.write() as tx:
+        payment = moves.lock(tx, [attempt.payment_id])[attempt.payment_id]
+        report = after_look.LookReport(payment.id, attempt.number, payment.fence, tx.now_ms, verdict)
+        change = after_look.decide(payment, (), report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+        told = recording.conclude(tx, parts, [change] if change.trigger else [])
+        delays = parts.rules.late_looks_ms
+        done = bool(told) or late.looks + 1 >= len(delays)
+        next_at = None if done else tx.now_ms + delays[late.looks + 1]
+        moves.follow_late(tx, attempt.payment_id, attempt.number, next_at, late.looks + 1)
+    recording.tell(parts, told)

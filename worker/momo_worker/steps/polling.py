@@ -1,0 +1,136 @@
+"""Payments that are due for a look are asked about at MTN: ids come in, status reads leave, what MTN says goes out as reports. Never sends money."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from momo_worker.commons import recording
+from momo_worker.commons.parts import Parts
+from momo_worker.commons.runner import in_batches
+from momo_worker.ledger import moves, work
+from momo_worker.ledger.late import Late, late_claimed
+from momo_worker.payment import after_look
+from momo_worker.payment.deciding import look_again, put_on_desk
+from momo_worker.payment.payment import Attempt, Change, Payment, Product, Work
+from momo_worker.payment.transitions import HeldCause, State
+from momo_worker.payment.verdict import LookVerdict, RenderedRequest
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """A payment that this worker looks up: which attempt, under which fence, since when."""
+
+    payment_id: str
+    account: str
+    product: Product
+    fence: int
+    attempt: int
+    began_at_ms: int
+    request: RenderedRequest
+
+
+def ask(parts: Parts, ids: Sequence[str]) -> Iterator[list[after_look.LookReport]]:
+    """Claim what is due for a look and ask MTN; yields answers as they come, for the outcome to record."""
+    looking = claim(parts, ids)
+    return in_batches(parts.clock, parts.runner.run(lambda item: _ask(parts, item), looking))
+
+
+def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
+    """Take the lease of what is released and due for a look."""
+    with parts.ledger.write() as tx:
+        locked = moves.lock(tx, ids, skip_locked=True)
+        due = [payment for payment in locked.values() if _claimable(payment, tx.now_ms)]
+        if not due:
+            return []
+        crashing = [payment for payment in due if _crashes(payment, parts)]
+        going = [payment for payment in due if not _crashes(payment, parts)]
+        told = recording.conclude(tx, parts, [_off_the_line(parts, payment, tx.now_ms) for payment in crashing])
+        work.take_leases(tx, [payment.id for payment in going], parts.rules.lease_ms)
+        attempts = moves.attempts_of(tx, [payment.id for payment in going])
+        looking = [
+            _looking(payment, attempts[payment.id, payment.attempt], tx.now_ms)
+            for payment in going
+            if (payment.id, payment.attempt) in attempts
+            and _ours(parts, payment, attempts[payment.id, payment.attempt])
+        ]
+    recording.tell(parts, told)
+    return looking
+
+
+def _claimable(payment: Payment, now_ms: int) -> bool:
+    return (
+        payment.work is Work.LOOK
+        and payment.state in (State.UNKNOWN, State.PENDING, State.HELD)
+        and payment.released_until_ms is not None
+        and payment.released_until_ms > now_ms
+        and (payment.lease_until_ms is None or payment.lease_until_ms <= now_ms)
+        and payment.due_at_ms is not None
+        and payment.due_at_ms <= now_ms
+    )
+
+
+def _crashes(payment: Payment, parts: Parts) -> bool:
+    return payment.claims_since_word >= parts.rules.claims_held
+
+
+def _off_the_line(parts: Parts, payment: Payment, now_ms: int) -> Change:
+    why = f"claimed {payment.claims_since_word} times and never a word recorded: its handling ends the process"
+    if payment.state is State.HELD:
+        return Change(payment, look_again(payment, now_ms, parts.rules, parts.rng), alert=why)
+    return put_on_desk(payment, HeldCause.CRASHES, now_ms, parts.rules, parts.rng, why)
+
+
+def _ours(parts: Parts, payment: Payment, attempt: Attempt) -> bool:
+    """Only under the API user, product and environment of the first send does a 404 mean anything (M5)."""
+    account = parts.accounts.get(payment.account)
+    credentials = account.credentials.get(payment.product) if account else None
+    if account is None or credentials is None:
+        return False
+    same = (credentials.api_user, account.market.target_environment, account.market.base_url)
+    if same == (attempt.api_user, attempt.target_environment, attempt.base_url):
+        return True
+    log.error(
+        "a payment was sent under other credentials than this process has; it isn't looked up",
+        payment_id=payment.id,
+        account=payment.account,
+        action="skipped",
+        advice="bring back the credentials of its first send, or resolve it with MTN's statement",
+    )
+    return False
+
+
+def _looking(payment: Payment, attempt: Attempt, now_ms: int) -> Looking:
+    return Looking(
+        payment.id, payment.account, payment.product, payment.fence + 1, payment.attempt, now_ms, attempt.request
+    )
+
+
+def _ask(parts: Parts, item: Looking) -> after_look.LookReport:
+    verdict = _asked(parts, item.account, item.product, item.request)
+    return after_look.LookReport(item.payment_id, item.attempt, item.fence, item.began_at_ms, verdict)
+
+
+def _asked(parts: Parts, account_name: str, product: Product, request: RenderedRequest) -> LookVerdict:
+    account = parts.accounts[account_name]
+    began = parts.clock.elapsed()
+    verdict = parts.client_for(account_name, product).look(
+        request, lambda: parts.slots.wait(account, product, look=True)
+    )
+    parts.counters.called(product.value, "look", verdict.answer.value, parts.clock.elapsed() - began)
+    return verdict
+
+
+def ask_late(parts: Parts, *, limit: int) -> list[tuple[Late, LookVerdict]]:
+    """Ask once more about attempts that were closed without MTN's own FAILED, or have a successor (M8)."""
+    with parts.ledger.write() as tx:
+        due = late_claimed(tx, limit=limit, lease_ms=parts.rules.lease_ms)
+        payments = moves.read(tx, [item.attempt.payment_id for item in due])
+    asked = []
+    for item in due:
+        payment = payments[item.attempt.payment_id]
+        if _ours(parts, payment, item.attempt):
+            asked.append((item, _asked(parts, payment.account, payment.product, item.attempt.request)))
+    return asked

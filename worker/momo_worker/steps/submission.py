@@ -1,0 +1,303 @@
+"""Payments that are due to be sent become sends at MTN: ids come in, POSTs leave, reports of their answers go out. Never decides what an answer means.
+
+M1: the claim, the attempt, its rendered request and a send row without an ending are committed before the first byte leaves; at most a
+second before it leaves, the claim, its lease and every pause are read once more.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from momo_worker.commons import recording
+from momo_worker.commons.parts import Parts
+from momo_worker.commons.runner import in_batches
+from momo_worker.ledger import moves, stops, work
+from momo_worker.ledger.engine import Tx
+from momo_worker.pacing import NotDepartedError
+from momo_worker.payment import after_look, after_send
+from momo_worker.payment.deciding import ended, put_on_desk
+from momo_worker.payment.payment import Attempt, Change, Operation, Payment, Product, Send, Work
+from momo_worker.payment.reference import reference_id
+from momo_worker.payment.transitions import HeldCause, State, Trigger
+from momo_worker.payment.verdict import Cause, RenderedRequest
+
+log = structlog.get_logger(__name__)
+
+#: Ask again a little before the permission is as old as it may get, so that the query's own time is inside the second.
+_PERMIT_AGE_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A payment that this worker may send: under which fence, which send row, and the request from the store."""
+
+    payment_id: str
+    account: str
+    product: Product
+    fence: int
+    attempt: int
+    number: int
+    request: RenderedRequest
+
+    @property
+    def held(self) -> work.Claim:
+        """The claim that M1's check must find still held."""
+        return work.Claim(self.payment_id, self.fence)
+
+
+def send_out(parts: Parts, ids: Sequence[str]) -> Iterator[list[after_send.SendReport]]:
+    """Claim what may be sent and send it; yields answers as they come, at the latest after a second, for the outcome to record.
+
+    What isn't released, is claimed or is stopped is left alone.
+    """
+    claimed = claim(parts, ids)
+    permit = _Permit(parts, claimed)
+    return in_batches(parts.clock, parts.runner.run(lambda item: _call(parts, permit, item), claimed))
+
+
+def claim(parts: Parts, ids: Sequence[str]) -> list[Claimed]:
+    """Claim what is released, due and not stopped, in one transaction with its attempts and sends (M1)."""
+    with parts.ledger.write() as tx:
+        locked = moves.lock(tx, ids, skip_locked=True)
+        due = [payment for payment in locked.values() if _claimable(payment, tx.now_ms)]
+        if not due:
+            return []
+        stopped = _stopped(tx)
+        due = [payment for payment in due if not stopped(payment)]
+        sends = moves.sends_of(tx, [payment.id for payment in due])
+        changes, going = _sort(tx, parts, due, sends)
+        claimed, attempts = _prepare(tx, parts, going)
+        told = recording.conclude(tx, parts, [*changes, *(change for change, _ in going)])
+        moves.add_attempts(tx, attempts)
+        moves.add_sends(tx, [_send_row(item, tx.now_ms) for item in claimed])
+    recording.tell(parts, told)
+    return claimed
+
+
+def _claimable(payment: Payment, now_ms: int) -> bool:
+    return (
+        payment.work is Work.SEND
+        and payment.state in (State.ACCEPTED, State.UNKNOWN)
+        and payment.released_until_ms is not None
+        and payment.released_until_ms > now_ms
+        and (payment.lease_until_ms is None or payment.lease_until_ms <= now_ms)
+        and payment.due_at_ms is not None
+        and payment.due_at_ms <= now_ms
+    )
+
+
+class _stopped:  # noqa: N801 (reads as the question it answers)
+    """Whether a pause or a closed gate holds a payment back, as this transaction sees them."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._pauses = stops.pauses(tx)
+        self._closed = {key for key, gate in stops.gates(tx).items() if gate.closed_at_ms is not None}
+
+    def __call__(self, payment: Payment) -> bool:
+        where = (payment.account, payment.product.value)
+        return where in self._closed or any(pause.covers(*where) for pause in self._pauses)
+
+
+def _sort(
+    tx: Tx, parts: Parts, due: Sequence[Payment], sends: dict[str, list[Send]]
+) -> tuple[list[Change], list[tuple[Change, list[Send]]]]:
+    """Part what may be sent from what may not: expired, permission lost, crashed too often, credentials changed."""
+    changes: list[Change] = []
+    going: list[tuple[Change, list[Send]]] = []
+    for payment in due:
+        current = [send for send in sends[payment.id] if send.attempt == payment.attempt]
+        instead = _instead_of_sending(tx, parts, payment, current)
+        if instead is not None:
+            changes.append(instead)
+            continue
+        going.append((_as_claimed(tx, parts, payment), current))
+    return changes, going
+
+
+def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[Send]) -> Change | None:
+    if payment.account not in parts.accounts or payment.product not in parts.accounts[payment.account].credentials:
+        # Nothing of the payment is wrong; this process only isn't configured for it. Another may be.
+        later = replace(payment, released_until_ms=None, due_at_ms=tx.now_ms + parts.rules.not_now_ceiling_ms)
+        return Change(
+            payment, later, alert=f"no credentials for {payment.account} {payment.product.value} in this process"
+        )
+    if payment.claims_since_word >= parts.rules.claims_held:
+        why = f"claimed {payment.claims_since_word} times and never a word recorded: its handling ends the process"
+        return put_on_desk(payment, HeldCause.CRASHES, tx.now_ms, parts.rules, parts.rng, why)
+    if payment.state is State.UNKNOWN:
+        if after_look.resend_permitted(payment, sends, tx.now_ms, parts.rules):
+            return None
+        return Change(payment, after_look.permission_lost(payment, tx.now_ms))
+    if tx.now_ms >= payment.not_after_ms:
+        return Change(payment, ended(payment, State.CANCELLED, tx.now_ms, "NOT_SENT_IN_TIME", None), Trigger.EXPIRED)
+    return None
+
+
+def _as_claimed(tx: Tx, parts: Parts, payment: Payment) -> Change:
+    trigger = Trigger.RESENT if payment.state is State.UNKNOWN else Trigger.CLAIMED
+    after = replace(
+        payment,
+        state=State.SENDING,
+        state_since_ms=tx.now_ms,
+        fence=payment.fence + 1,
+        lease_until_ms=tx.now_ms + parts.rules.lease_ms,
+        claims_since_word=payment.claims_since_word + 1,
+        first_send_at_ms=payment.first_send_at_ms or tx.now_ms,
+        sends=payment.sends + 1,
+        reference_id=reference_id(
+            parts.namespace, payment.account, payment.operation.value, payment.idempotency_key, payment.attempt
+        ),
+    )
+    return Change(payment, after, trigger)
+
+
+def _prepare(tx: Tx, parts: Parts, going: Sequence[tuple[Change, list[Send]]]) -> tuple[list[Claimed], list[Attempt]]:
+    """Requests from the store, or rendered once and put into it (M3)."""
+    stored = moves.attempts_of(tx, [change.after.id for change, _ in going if change.after.sends > 1])
+    references = _refund_references(tx, [change.after for change, _ in going])
+    claimed: list[Claimed] = []
+    fresh: list[Attempt] = []
+    for change, sends in going:
+        payment = change.after
+        attempt = stored.get((payment.id, payment.attempt))
+        if attempt is None:
+            attempt = _render(tx, parts, payment, references.get(payment.refund_of or ""))
+            fresh.append(attempt)
+        number = max((send.number for send in sends), default=0) + 1
+        claimed.append(
+            Claimed(
+                payment.id,
+                payment.account,
+                payment.product,
+                payment.fence,
+                payment.attempt,
+                number,
+                attempt.request,
+            )
+        )
+    return claimed, fresh
+
+
+def _refund_references(tx: Tx, payments: Iterable[Payment]) -> dict[str, str]:
+    """The references of the collections that these refunds give back: the successful attempt's (M14)."""
+    collections = [
+        payment.refund_of for payment in payments if payment.operation is Operation.REFUND and payment.refund_of
+    ]
+    return {payment_id: found.reference_id for payment_id, found in moves.read(tx, collections).items()}
+
+
+def _render(tx: Tx, parts: Parts, payment: Payment, refund_reference: str | None) -> Attempt:
+    request = parts.render(payment, account=parts.accounts[payment.account], refund_reference=refund_reference)
+    return Attempt(
+        payment_id=payment.id,
+        number=payment.attempt,
+        reference_id=request.reference_id,
+        product=request.product,
+        path=request.path,
+        body=request.body,
+        callback_url=request.callback_url,
+        api_user=request.api_user,
+        target_environment=request.target_environment,
+        base_url=request.base_url,
+        created_at_ms=tx.now_ms,
+    )
+
+
+def _send_row(item: Claimed, now_ms: int) -> Send:
+    return Send(item.payment_id, item.attempt, item.number, item.fence, now_ms)
+
+
+class _Permit:
+    """The last look at claims and pauses before the first byte: one query for the batch, read again when it grows old."""
+
+    def __init__(self, parts: Parts, claimed: Sequence[Claimed]) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._open = {item.held for item in claimed}
+        self._granted: frozenset[work.Claim] = frozenset()
+        self._read_at: float | None = None
+
+    def check(self, wanted: work.Claim) -> None:
+        """Return when this claim may send now; raises NotDepartedError when it may not, or when the ledger can't be read (M13)."""
+        with self._lock:
+            now = self._parts.clock.elapsed()
+            if (
+                self._read_at is None
+                or now - self._read_at > self._parts.rules.permit_age_ms / 1000 * _PERMIT_AGE_SHARE
+            ):
+                self._read(now)
+            self._open.discard(wanted)
+            if wanted not in self._granted:
+                raise NotDepartedError(
+                    "the claim is no longer ours, its lease ends too soon, or a pause or a closed gate holds it"
+                )
+
+    def _read(self, asked_at: float) -> None:
+        try:
+            with self._parts.ledger.read() as tx:
+                self._granted = work.permitted(tx, list(self._open), self._parts.rules.call_deadline_ms)
+        except DBAPIError as error:
+            self._granted, self._read_at = frozenset(), None
+            raise NotDepartedError("the ledger can't be read, so nothing is sent") from error
+        # Counted from before the query, so that the answer is never younger in the books than it is.
+        self._read_at = asked_at
+
+
+def _call(parts: Parts, permit: _Permit, item: Claimed) -> after_send.SendReport:
+    report = _post(parts, permit, item, secondary=False)
+    secondary = _repetition(parts, item, report)
+    if secondary is None:
+        return report
+    again = _begin_again(parts, item, report)
+    if again is None:
+        return report
+    return _post(parts, permit, again, secondary=secondary)
+
+
+def _post(parts: Parts, permit: _Permit, item: Claimed, *, secondary: bool) -> after_send.SendReport:
+    account = parts.accounts[item.account]
+
+    def depart() -> None:
+        parts.slots.wait(account, item.product, look=False)
+        permit.check(item.held)
+
+    began = parts.clock.elapsed()
+    verdict = parts.client_for(item.account, item.product).send(item.request, depart, secondary=secondary)
+    parts.counters.called(item.product.value, "send", verdict.answer.value, parts.clock.elapsed() - began)
+    return after_send.SendReport(item.payment_id, item.attempt, item.number, item.fence, verdict)
+
+
+def _repetition(parts: Parts, item: Claimed, report: after_send.SendReport) -> bool | None:
+    """Whether this answer is repeated once, and if so whether with the secondary key: after a 401 only (M1)."""
+    cause = report.verdict.cause
+    if cause is Cause.TOKEN_REFUSED:
+        return False
+    if cause is Cause.KEY_REFUSED and parts.accounts[item.account].credentials[item.product].secondary_key:
+        return True
+    return None
+
+
+def _begin_again(parts: Parts, item: Claimed, report: after_send.SendReport) -> Claimed | None:
+    """End the refused send and begin the next one, its own row; None when the claim is no longer ours."""
+    try:
+        with parts.ledger.write() as tx:
+            payment = moves.lock(tx, [item.payment_id]).get(item.payment_id)
+            if payment is None or payment.fence != item.fence or payment.state is not State.SENDING:
+                return None
+            if payment.lease_until_ms is None or payment.lease_until_ms <= tx.now_ms:
+                return None
+            again = replace(item, number=item.number + 1)
+            moves.end_sends(tx, [after_send.ended_send(report, tx.now_ms, unbroken=True)])
+            moves.add_sends(tx, [_send_row(again, tx.now_ms)])
+            moves.write_payments(tx, [(payment, replace(payment, sends=payment.sends + 1))])
+    except DBAPIError:
+        log.exception(
+            "the repetition of a send could not be written down and doesn't leave",
+            payment_id=item.payment_id,
+            action="not_now",
+        )
+        return None
+    return again
