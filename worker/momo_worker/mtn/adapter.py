@@ -174,11 +174,19 @@ class Wire(HTTPAdapter):
     A session would follow redirects, keep cookies, read `.netrc` and put what it finds there in place of our Bearer.
     """
 
-    def __init__(self, base_url: str, clock: Clock, *, connect_timeout_seconds: float, ca_bundle: str | None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        *,
+        proxies: dict[str, str],
+        connect_timeout_seconds: float,
+        ca_bundle: str | None,
+    ) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._clock = clock
         self._connect_timeout_seconds = connect_timeout_seconds
-        self._pool = self._pool_for(checked_base_url(base_url), ca_bundle)
+        self._pool = self._pool_for(base_url, proxies, ca_bundle)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -189,10 +197,10 @@ class Wire(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def _pool_for(self, base_url: str, ca_bundle: str | None) -> _PoolOfWatched:
+    def _pool_for(self, base_url: str, proxies: dict[str, str], ca_bundle: str | None) -> _PoolOfWatched:
         verify = ca_bundle or True
         sample = requests.Request("GET", base_url).prepare()
-        pool = self.get_connection_with_tls_context(sample, verify, proxies=environment_proxies(base_url))
+        pool = self.get_connection_with_tls_context(sample, verify, proxies=proxies)
         self.cert_verify(pool, base_url, verify, None)  # type: ignore[no-untyped-call]  # requests left its pool untyped
         assert isinstance(pool, _PoolOfWatched)  # noqa: S101 (a pool that doesn't raise the flag must never send)
         pool.clock = self._clock

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from momo_worker.clock import Clock
-from momo_worker.mtn.adapter import Answer, Flight, Wire, checked_base_url
+from momo_worker.mtn.adapter import Answer, Flight, Wire, checked_base_url, environment_proxies
 
 
 class Line:
@@ -22,6 +22,7 @@ class Line:
         ca_bundle: str | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url)
+        self._proxies = environment_proxies(self.base_url)
         self._clock = clock
         self._deadline_seconds = deadline_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
@@ -66,6 +67,7 @@ class Line:
             wire = Wire(
                 self.base_url,
                 self._clock,
+                proxies=self._proxies,
                 connect_timeout_seconds=self._connect_timeout_seconds,
                 ca_bundle=self._ca_bundle,
             )
