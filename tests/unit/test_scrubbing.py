@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from momo_worker.scrubbing import HIDDEN, forget_secrets, register_basic, register_secret, scrub
@@ -70,6 +70,7 @@ def test_what_helps_at_3_am_stays(text: str) -> None:
     assert scrub(text) == text
 
 
+@settings(deadline=None)
 @given(secret=st.text(min_size=6, max_size=40), around=st.text(max_size=20))
 @example(secret='quo"te\\d', around="")
 @example(secret="ab\ncdef", around="é")
@@ -99,6 +100,7 @@ def test_what_is_too_short_to_be_a_secret_does_not_shred_the_text() -> None:
     assert scrub("momo-intake") == "momo-intake"
 
 
+@settings(deadline=None)
 @given(
     st.recursive(st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
 )

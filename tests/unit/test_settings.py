@@ -1,5 +1,6 @@
 """What is set where, which wins, and what a wrong setting is told."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -7,12 +8,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from momo_worker import settings_files
 from momo_worker.payment.rules import Rules
 from momo_worker.scrubbing import HIDDEN, forget_secrets, scrub
 from momo_worker.settings import EMBEDDED_REDIS_URL, Settings, SettingsError, load
-from momo_worker.settings_schema import RULE_KEYS, rule_of
+from momo_worker.settings_schema import RULE_KEYS, known_variables, rule_of
 
 NAMESPACE = "6f1f7c1e-5a0b-4f0f-9a43-0c8f0e6f2d11"
 
@@ -241,6 +244,11 @@ def test_a_broken_dotenv_is_told_by_its_line(home: Path, content: str, line: int
     assert f".env: line {line}:" in text if line else ".env: MOMO_HOME:" in text
 
 
+def test_a_dotenv_that_cannot_be_read_is_not_passed_over(home: Path) -> None:
+    (home / ".env").mkdir()
+    assert ".env: " in complaint(home)
+
+
 def test_a_relative_home_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"MOMO_HOME: 'var' is relative"):
         load({"HOME": str(tmp_path), "MOMO_HOME": "var"}, tmp_path)
@@ -294,6 +302,37 @@ def test_real_money_needs_the_installations_namespace(home: Path) -> None:
 def test_a_wrong_namespace_is_told_once(home: Path) -> None:
     text = complaint(home, MOMO_MARKET="uganda", MOMO_NAMESPACE="mine")
     assert text.count("MOMO_NAMESPACE") == 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    environ=st.dictionaries(
+        st.sampled_from(
+            [*sorted(known_variables({"default": None, "shop": None})), "MOMO_CONFIG", "MOMO_REDIS_URL_FILE"]
+        ),
+        st.text(st.characters(exclude_characters="\0"), max_size=30)
+        | st.sampled_from(
+            ["sNaN", "1e400", "9" * 300, "https://[", "http://127.0.0.1:x", "redis://[::1", "1,,2", "~", "/"]
+        ),
+        max_size=6,
+    )
+)
+def test_no_value_of_any_variable_gets_a_traceback(home: Path, environ: dict[str, str]) -> None:
+    with contextlib.suppress(SettingsError):
+        loaded(home, **environ)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("[[accounts]]\n", "[accounts]\nshop = 3\n", "[accounts.shop]\nmarket = 3\n", "[accounts.shop]\npace = 3\n"),
+        *("[rules]\nlate_looks_hours = [1, [2]]\n", "[rules]\nlate_looks_hours = []\n", "[rules]\nlook_factor = nan\n"),
+        *("[rules.lease_seconds]\nx = 1\n", "[worker]\nthreads = 2026-11-24\n", "[worker]\nthreads = 1.5\n"),
+        *('redis_url = "redis://a"\n', "[log]\nlevel = 3\n", "[results]\nmax_megabytes = 0\n"),
+    ],
+)
+def test_no_value_in_the_file_gets_a_traceback(home: Path, content: str) -> None:
+    assert "worker.toml: " in complaint(config_in(home, content))
 
 
 def test_settings_show_no_secret(home: Path) -> None:

@@ -77,12 +77,13 @@ def register_secret(value: str | None) -> None:
         return
     shown = repr(value)[1:-1]
     as_json = (json.dumps(text, ensure_ascii=False)[1:-1] for text in (value, shown))
-    _registry.add({value, quote(value, safe=""), quote_plus(value), shown, *as_json})
+    quoted = (quote(value, safe="", errors="replace"), quote_plus(value, errors="replace"))
+    _registry.add({value, shown, *quoted, *as_json})
 
 
 def register_basic(user: str, password: str) -> None:
     """Hide a user and password as HTTP's Basic scheme joins them."""
-    register_secret(base64.b64encode(f"{user}:{password}".encode()).decode())
+    register_secret(base64.b64encode(f"{user}:{password}".encode(errors="replace")).decode())
 
 
 def forget_secrets() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -149,7 +149,7 @@ def _hide(key: str, value: str) -> None:
         return
     for userinfo in re.findall(r"//([^/@]*)@", value):
         register_secret(unquote(userinfo.partition(":")[2]))
-    for name, values in parse_qs(urlsplit(value.replace(";", ",")).query).items():
+    for name, values in parse_qs(value.partition("?")[2]).items():
         if "password" in name:
             register_secret(values[0])
 
@@ -232,7 +232,7 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
 
 def _accounts(config: Path, written: Written, where: _Where, problems: Problems) -> Read:
     own = config / "markets.toml"
-    path = own if own.is_file() else settings_files.shipped_config() / "markets.toml"
+    path = own if settings_files.is_file(own) else settings_files.shipped_config() / "markets.toml"
     markets = read_markets(settings_files.read_toml(path, problems), problems)
     sections: Mapping[str, AccountSection] = written.accounts
     return read_accounts(sections, markets, written.pace, where, problems)

@@ -5,6 +5,7 @@ Order: the environment, then `.env` in the home, then worker.toml. Nothing here 
 
 import difflib
 import io
+import os
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -56,6 +57,11 @@ def find_home(environ: Mapping[str, str], problems: Problems) -> Path:
     return root / "var" if root is not None else user_home / ".momo"
 
 
+def is_file(path: Path) -> bool:
+    """As Path.is_file, which raises for names that are too long and for folders that are closed to us."""
+    return os.path.isfile(path)  # noqa: PTH113 - see above
+
+
 def expand(written: str, base: Path, user_home: Path) -> Path:
     """A path as written, from `~` or from `base`."""
     if written == "~" or written.startswith("~/"):
@@ -68,25 +74,30 @@ def find_config(variables: Mapping[str, str], home: Path, cwd: Path, problems: P
     written = variables.get("MOMO_CONFIG")
     if written:
         folder = expand(written, home, Path(variables.get("HOME") or Path.home()))
-        if not (folder / "worker.toml").is_file():
+        if not is_file(folder / "worker.toml"):
             problems.add(
                 "MOMO_CONFIG", f"{folder} holds no worker.toml", "name the folder that holds it, or leave it out"
             )
         return folder
     here = cwd / "config"
-    return here if (here / "worker.toml").is_file() else shipped_config()
+    return here if is_file(here / "worker.toml") else shipped_config()
 
 
-def read_text(path: Path, where: str, problems: Problems) -> str | None:
-    """A file's text; what keeps it from being read is a problem and never a traceback."""
+def read_text(path: Path, where: str, problems: Problems, *, needed: bool = True) -> str | None:
+    """A file's text; what keeps it from being read is a problem and never a traceback. Without need it may be missing."""
     try:
         return path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if needed:
+            problems.add(where, f"{path} can't be read ({error.strerror})", "check the name, or create it")
     except OSError as error:
         problems.add(
             where, f"{path} can't be read ({error.strerror})", "check that it exists and that this user may read it"
         )
     except UnicodeDecodeError:
         problems.add(where, f"{path} is not UTF-8 text", "save it as UTF-8")
+    except ValueError:
+        problems.add(where, f"{str(path)!r} is no path", "take out the character that no path can have")
     return None
 
 
@@ -106,7 +117,7 @@ def read_toml(path: Path, problems: Problems) -> dict[str, Any]:
 def read_dotenv(home: Path, problems: Problems) -> dict[str, str]:
     """The MOMO_ variables of `.env` in the home; no file is no variables."""
     path = home / ".env"
-    text = read_text(path, ".env", problems) if path.exists() else None
+    text = read_text(path, ".env", problems, needed=False)
     found: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(text or "")):
         if binding.error or (binding.key is not None and binding.value is None):
@@ -143,7 +154,7 @@ def lay_over(
 
 
 def _secret_from(path: Path, where: str, problems: Problems) -> str:
-    if path.is_file() and path.stat().st_size > _SECRET_FILE_BYTES_MAX:
+    if is_file(path) and path.stat().st_size > _SECRET_FILE_BYTES_MAX:
         problems.add(where, f"{path} is larger than any secret", "name the file that holds the secret and nothing else")
         return ""
     text = read_text(path, where, problems)
