@@ -1,6 +1,7 @@
 """Real workers on a Redis that dies, resets, freezes and fails over: nobody exits, nothing runs twice at once."""
 
 import time
+from pathlib import Path
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -65,22 +66,33 @@ def test_tasks_that_end_while_redis_is_away_are_acknowledged_when_it_is_back(val
 
 
 def test_a_reset_connection_starts_no_running_task_again_and_late_acks_succeed(valkey, tmp_path):
-    names = ["a", "b", "c", "d"]
     with a_worker(valkey.url, tmp_path / "w", concurrency=8) as (worker, sender):
-        for name in names:
-            sender.send(name, 3)
-        all_started(worker, names)
-        for _ in range(3):
-            with valkey.client() as client:
-                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        # With places free and Redis up, a message put back would be taken within a second.
-        assert worker.runs_a_task(sender, "after", within_seconds=8) < 8
-        all_ended_once(worker, sorted([*names, "after"]))
-        nothing_unacknowledged(worker, valkey)
+        after_first = a_reset_under_running_tasks(valkey, worker, sender, "first")
+        after_second = a_reset_under_running_tasks(valkey, worker, sender, "second")
         assert "Couldn't ack" not in worker.log()
+        # Late acknowledgements open a pool for each lost connection; none stays behind.
+        assert after_second <= after_first
+
+
+def a_reset_under_running_tasks(valkey: Valkey, worker: CeleryWorker, sender: Sender, mark: str) -> int:
+    names = [f"{mark}-{letter}" for letter in "abcd"]
+    for name in names:
+        sender.send(name, 2)
+    worker.eventually(lambda: set(names) <= set(worker.names("start")), within_seconds=5)
+    for _ in range(3):
         with valkey.client() as client:
-            # Late acknowledgements open a pool for each lost connection; none stays behind.
-            worker.eventually(lambda: len(client.client_list()) <= 6, within_seconds=3)
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    # With places free and Redis up, a message put back would be taken within a second.
+    assert worker.runs_a_task(sender, f"{mark}-e", within_seconds=8) < 8
+    all_ended_once(worker, [*names, f"{mark}-e"])
+    nothing_unacknowledged(worker, valkey)
+    return open_files(worker)
+
+
+def open_files(worker: CeleryWorker) -> int:
+    """On Linux; elsewhere nothing is counted and only this one line is not tested."""
+    folder = Path(f"/proc/{worker.pid}/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
 
 
 def test_a_redis_frozen_for_longer_than_the_timeouts_is_waited_for(valkey, tmp_path):
