@@ -71,7 +71,10 @@ class Limiter:
         return int(self._reserve(keys=_keys(budget_key), args=[apart_ms, WAIT_MS_MAX]))
 
     def slow(self, budget_key: str, seconds: float) -> None:
-        """No slot of this budget for so long: a 429 or a quota said so. A shorter word never shortens a longer one."""
+        """No slot of this budget for so long: a 429 or a quota said so. A shorter word never shortens a longer one.
+
+        Raises redis.RedisError.
+        """
         milliseconds = math.ceil(min(max(seconds, 0.001), SLOW_SECONDS_MAX) * 1000)
         self._slow(keys=_keys(budget_key)[1:], args=[milliseconds])
 

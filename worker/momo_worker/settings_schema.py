@@ -99,9 +99,8 @@ def _rule_field(key: str) -> tuple[Any, Any]:
     return (Factor if isinstance(default, float) else Count), default
 
 
-RulesSection: type[BaseModel] = create_model(
-    "RulesSection", __base__=Section, **{key: _rule_field(key) for key in RULE_KEYS}
-)
+_rule_fields: dict[str, Any] = {key: _rule_field(key) for key in RULE_KEYS}
+RulesSection: type[BaseModel] = create_model("RulesSection", __base__=Section, **_rule_fields)
 
 
 class WorkerSection(Section):

@@ -20,8 +20,6 @@ Result = TypeVar("Result")
 class Client(Protocol):
     """MTN, as a step sees it: one account, product and API user (`mtn.client.MtnClient`)."""
 
-    api_user: str
-
     def send(self, request: RenderedRequest, depart: Callable[[], None], *, secondary: bool = False) -> SendVerdict:
         """One POST on the wire at most."""
 

@@ -103,6 +103,7 @@ def _engine(url: str, pool_size: int) -> Engine:
             parsed,
             pool_size=pool_size,
             max_overflow=pool_size,
+            hide_parameters=True,  # an error's text holds no phone number
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",
             connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000 -c lock_timeout=20000"},
@@ -111,6 +112,7 @@ def _engine(url: str, pool_size: int) -> Engine:
         parsed,
         pool_size=pool_size,
         max_overflow=pool_size,
+        hide_parameters=True,
         connect_args={"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)

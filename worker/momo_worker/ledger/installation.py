@@ -87,8 +87,8 @@ def raise_tide(tx: Tx) -> int:
     return int(tx.conn.execute(select(schema.installation.c.tide)).scalar_one())
 
 
-def keep_results_last_id(tx: Tx, last_id: str) -> None:
-    """Remember the last id that the results stream gave us."""
+def keep_results_last_id(tx: Tx, last_id: str | None) -> None:
+    """Remember the last id that the results stream gave us; None after its loss."""
     tx.conn.execute(update(schema.installation).values(results_last_id=last_id))
 
 

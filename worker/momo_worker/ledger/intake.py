@@ -113,17 +113,29 @@ class WaitingJob:
     payload: bytes
     why: str
     first_seen_at_ms: int
+    door: str
+    envelope: bool
 
 
-def keep_waiting(tx: Tx, source: str, payload: bytes, why: str, next_try_at_ms: int) -> None:
+def keep_waiting(
+    tx: Tx, source: str, payload: bytes, why: str, next_try_at_ms: int, *, door: str, envelope: bool
+) -> None:
     """Keep a job that waits, or set its next try."""
     tx.conn.execute(
         text(
-            "INSERT INTO waiting_job (source, payload, why, first_seen_at_ms, next_try_at_ms) "
-            "VALUES (:source, :payload, :why, :now, :next) "
+            "INSERT INTO waiting_job (source, payload, why, first_seen_at_ms, next_try_at_ms, door, envelope) "
+            "VALUES (:source, :payload, :why, :now, :next, :door, :envelope) "
             "ON CONFLICT (source) DO UPDATE SET next_try_at_ms = excluded.next_try_at_ms, why = excluded.why"
         ),
-        {"source": source, "payload": payload, "why": why, "now": tx.now_ms, "next": next_try_at_ms},
+        {
+            "source": source,
+            "payload": payload,
+            "why": why,
+            "now": tx.now_ms,
+            "next": next_try_at_ms,
+            "door": door,
+            "envelope": envelope,
+        },
     )
 
 
@@ -131,11 +143,11 @@ def waiting_due(tx: Tx, *, limit: int) -> list[WaitingJob]:
     """Waiting jobs whose next try has come."""
     rows = tx.conn.execute(
         text(
-            "SELECT source, payload, why, first_seen_at_ms FROM waiting_job WHERE next_try_at_ms <= :now ORDER BY next_try_at_ms LIMIT :limit"
+            "SELECT source, payload, why, first_seen_at_ms, door, envelope FROM waiting_job WHERE next_try_at_ms <= :now ORDER BY next_try_at_ms LIMIT :limit"
         ),
         {"now": tx.now_ms, "limit": limit},
     )
-    return [WaitingJob(row[0], bytes(row[1]), row[2], row[3]) for row in rows]
+    return [WaitingJob(row[0], bytes(row[1]), row[2], row[3], row[4], bool(row[5])) for row in rows]
 
 
 def end_waiting(tx: Tx, sources: Sequence[str]) -> None:

@@ -25,22 +25,21 @@ class Pending:
     replayed: bool
 
 
-def hold_partitions(tx: Tx, owner: str, lease_ms: int, *, most: int) -> list[Hold]:
-    """Take or keep up to `most` partitions: ours are prolonged, those whose lease has ended are taken under a higher fence."""
-    until = tx.now_ms + lease_ms
+def hold_partitions(tx: Tx, owner: str, lease_ms: int) -> list[Hold]:
+    """Prolong what is ours and take what nobody holds, under a higher fence."""
+    values = {"until": tx.now_ms + lease_ms, "owner": owner, "now": tx.now_ms}
     tx.conn.execute(
         text("UPDATE relay_partition SET lease_until_ms = :until WHERE owner = :owner AND lease_until_ms > :now"),
-        {"until": until, "owner": owner, "now": tx.now_ms},
+        values,
     )
-    kept = _held(tx, owner)
-    for partition in _free(tx)[: max(0, most - len(kept))]:
-        tx.conn.execute(
-            text(
-                "UPDATE relay_partition SET owner = :owner, lease_until_ms = :until, fence = fence + 1 "
-                "WHERE partition = :partition AND lease_until_ms <= :now"
-            ),
-            {"owner": owner, "until": until, "partition": partition, "now": tx.now_ms},
-        )
+    # A lease that ends further ahead than any relay's is the work of a clock that went back, and is as good as over.
+    tx.conn.execute(
+        text(
+            "UPDATE relay_partition SET owner = :owner, lease_until_ms = :until, fence = fence + 1 "
+            "WHERE lease_until_ms <= :now OR lease_until_ms > :until"
+        ),
+        values,
+    )
     return _held(tx, owner)
 
 
@@ -54,28 +53,19 @@ def _held(tx: Tx, owner: str) -> list[Hold]:
     return [Hold(row[0], row[1]) for row in rows]
 
 
-def _free(tx: Tx) -> list[int]:
-    # A lease that ends far ahead is the work of a clock that went back; no relay holds one longer than a minute.
-    rows = tx.conn.execute(
-        text("SELECT partition FROM relay_partition WHERE lease_until_ms <= :now ORDER BY partition"),
-        {"now": tx.now_ms},
-    )
-    return [row[0] for row in rows]
-
-
 def let_partitions_go(tx: Tx, owner: str) -> None:
     """Give back every partition at a clean stop, so that another relay needn't wait for the lease."""
     tx.conn.execute(text("UPDATE relay_partition SET lease_until_ms = 0 WHERE owner = :owner"), {"owner": owner})
 
 
-def unpublished(tx: Tx, partition: int, *, limit: int) -> list[Pending]:
-    """Events of a partition that aren't marked published, in the order in which they were written."""
-    rows = tx.conn.execute(
-        text(
-            "SELECT id, body, replayed FROM outbox WHERE partition = :partition AND published_at_ms IS NULL ORDER BY id LIMIT :limit"
-        ),
-        {"partition": partition, "limit": limit},
-    )
+_UNPUBLISHED = text(
+    "SELECT id, body, replayed FROM outbox WHERE published_at_ms IS NULL AND partition IN :partitions ORDER BY id LIMIT :limit"
+).bindparams(bindparam("partitions", expanding=True))
+
+
+def unpublished(tx: Tx, partitions: Sequence[int], *, limit: int) -> list[Pending]:
+    """Events of these partitions that aren't marked published, in the order in which they were written."""
+    rows = tx.conn.execute(_UNPUBLISHED, {"partitions": list(partitions), "limit": limit})
     return [Pending(row[0], row[1], bool(row[2])) for row in rows]
 
 
@@ -112,3 +102,9 @@ def lag(tx: Tx) -> tuple[int, int | None]:
     """How many events wait, and since when the oldest does."""
     row = tx.conn.execute(text("SELECT count(*), min(created_at_ms) FROM outbox WHERE published_at_ms IS NULL")).one()
     return int(row[0]), row[1]
+
+
+def moved_since(tx: Tx, since_ms: int) -> bool:
+    """Whether any payment moved since then."""
+    found = tx.conn.execute(text("SELECT at_ms FROM transition ORDER BY id DESC LIMIT 1")).scalar_one_or_none()
+    return found is not None and found >= since_ms

@@ -279,6 +279,8 @@ waiting_job = Table(
     Column("source", String(200), primary_key=True),
     Column("payload", LargeBinary, nullable=False),
     Column("why", Text, nullable=False),
+    _word("door"),
+    Column("envelope", Boolean, nullable=False),
     _ms("first_seen_at_ms", required=True),
     _ms("next_try_at_ms", required=True),
 )

@@ -110,6 +110,31 @@ def outstanding(tx: Tx, account: str, product: Product, work: Work, *, limit: in
     return int(found)
 
 
+_DUE_COUNT = text(
+    "SELECT count(*) FROM (SELECT 1 FROM payment WHERE account = :account AND product = :product AND work = :work AND queue = :queue "
+    "AND due_at_ms IS NOT NULL AND due_at_ms <= :now AND (released_until_ms IS NULL OR released_until_ms <= :now) "
+    "AND (lease_until_ms IS NULL OR lease_until_ms <= :now) AND state <> 'sending' LIMIT :limit) AS due"
+)
+
+
+def due_counts(tx: Tx, account: str, product: Product, kind: Work, *, limit: int) -> dict[Queue, int]:
+    """How many payments could be released in each queue, counted up to `limit`; queues without any are left out."""
+    found = {}
+    for queue in Queue:
+        values = {
+            "account": account,
+            "product": product.value,
+            "work": kind.value,
+            "queue": queue.value,
+            "now": tx.now_ms,
+            "limit": limit,
+        }
+        count = int(tx.conn.execute(_DUE_COUNT, values).scalar_one())
+        if count:
+            found[queue] = count
+    return found
+
+
 def take_leases(tx: Tx, ids: Sequence[str], lease_ms: int) -> None:
     """Claim payments that the caller has locked and found claimable."""
     if ids:

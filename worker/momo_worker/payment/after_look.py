@@ -23,7 +23,9 @@ from momo_worker.payment.money import format_amount, same_amount
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
 from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import HeldCause, State, Trigger
-from momo_worker.payment.verdict import Facts, LookAnswer, LookVerdict, SendAnswer, Status
+from momo_worker.payment.verdict import Cause, Facts, LookAnswer, LookVerdict, SendAnswer, Status
+
+_NO_SLOT_DELAY_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ def decide(
         return _after_found(payment, moment)
     if payment.fence != report.fence or payment.lease_until_ms is None or now_ms >= payment.lease_until_ms:
         return Change(payment, payment)
+    if report.verdict.cause is Cause.NOT_DEPARTED:
+        # We held it back ourselves, for want of a slot: it wasn't a look, so nothing is counted and nothing backs off.
+        soon = replace(let_go(payment), due_at_ms=now_ms + jittered(_NO_SLOT_DELAY_MS, rng))
+        return Change(payment, soon)
     payment_heard = replace(payment, hint_at_ms=_hint_left(payment, report))
     if report.verdict.answer is LookAnswer.NOT_FOUND:
         return _after_not_found(payment, payment_heard, sends, moment)

@@ -65,8 +65,8 @@ def claim(parts: Parts, ids: Sequence[str]) -> list[Claimed]:
         due = [payment for payment in locked.values() if _claimable(payment, tx.now_ms)]
         if not due:
             return []
-        stopped = _stopped(tx)
-        due = [payment for payment in due if not stopped(payment)]
+        stops_here = _Stops(tx)
+        due = [payment for payment in due if not stops_here.hold(payment)]
         sends = moves.sends_of(tx, [payment.id for payment in due])
         changes, going = _sort(tx, parts, due, sends)
         claimed, attempts = _prepare(tx, parts, going)
@@ -89,14 +89,14 @@ def _claimable(payment: Payment, now_ms: int) -> bool:
     )
 
 
-class _stopped:  # noqa: N801 (reads as the question it answers)
+class _Stops:
     """Whether a pause or a closed gate holds a payment back, as this transaction sees them."""
 
     def __init__(self, tx: Tx) -> None:
         self._pauses = stops.pauses(tx)
         self._closed = {key for key, gate in stops.gates(tx).items() if gate.closed_at_ms is not None}
 
-    def __call__(self, payment: Payment) -> bool:
+    def hold(self, payment: Payment) -> bool:
         where = (payment.account, payment.product.value)
         return where in self._closed or any(pause.covers(*where) for pause in self._pauses)
 

@@ -1,0 +1,18 @@
+"""What goes to the workers: a batch of released payments' ids and nothing else."""
+
+from dataclasses import dataclass
+
+from momo_worker.payment.payment import Work
+
+#: A message's payments: small for looks, which leave one each 105 ms and must not keep a thread for long.
+BATCH_SENDS = 50
+BATCH_LOOKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Which work, which of the workers' queues, and the ids."""
+
+    work: Work
+    interactive: bool
+    ids: tuple[str, ...]

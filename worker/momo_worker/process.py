@@ -1,0 +1,53 @@
+"""What a process does before its work begins: reads settings, sets logs, builds its parts, opens its metrics door."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from momo_worker import logs
+from momo_worker.celery_settings import QUEUE_KEYS
+from momo_worker.clock import SystemClock
+from momo_worker.health import Health
+from momo_worker.metrics import LedgerCollector
+from momo_worker.metrics_server import serve_metrics
+from momo_worker.readings import readings
+from momo_worker.settings import METRICS_PORT_PUMP, METRICS_PORT_WORKER, Settings, load
+from momo_worker.watchdog import Watchdog, watch_celery, work_in_lists
+from momo_worker.wiring import House, build
+
+
+def settings_of_environment() -> Settings:
+    """The settings of this process."""
+    return load(os.environ, Path.cwd())
+
+
+def worker_house() -> House:
+    """A worker's parts, its watchdog tied to Celery."""
+    settings = settings_of_environment()
+    logs.configure(settings.log_level, "worker")
+    house = build(settings)
+    watchdog = Watchdog(
+        SystemClock(),
+        limit_seconds=2 * settings.rules.call_deadline_ms / 1000,
+        work_waits=work_in_lists(house.redis, QUEUE_KEYS),
+    )
+    watch_celery(watchdog)
+    open_door(house, METRICS_PORT_WORKER, lambda: True)
+    return house
+
+
+def pump_house() -> House:
+    """A pump's parts."""
+    settings = settings_of_environment()
+    logs.configure(settings.log_level, "pump")
+    return build(settings)
+
+
+def open_door(house: House, port: int, alive: Callable[[], bool]) -> int | None:
+    """Serve /metrics and /healthz on the first free of ten ports; a taken one stops nothing. Returns the port."""
+    first = house.settings.metrics_port or port
+    house.metrics.registry.register(LedgerCollector(lambda: readings(house.parts, house.redis)))
+    return serve_metrics(house.metrics.registry, Health(house.parts, house.redis, alive), first)
+
+
+__all__ = ["METRICS_PORT_PUMP", "open_door", "pump_house", "settings_of_environment", "worker_house"]

@@ -1,0 +1,112 @@
+"""The pump's loops: one body each, repeated until the process is asked to stop; a pass that fails is told and repeated, never fatal.
+
+What a pass does is a step's; here is only when it is done again.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import redis
+import structlog
+from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy.exc import DBAPIError
+
+from momo_worker.clock import Clock
+from momo_worker.ledger.engine import LedgerError
+from momo_worker.ledger.moves import MoveLostError
+from momo_worker.metrics import Metrics
+from momo_worker.streams import WrongTypeError
+
+log = structlog.get_logger(__name__)
+
+_FAILED_PAUSE_SECONDS = 1.0
+_STUCK_SECONDS = 300.0
+
+#: What a loop outlives: its servers go away and come back. Anything else is a mistake of ours: the process ends and is restarted.
+OUTLIVED = (redis.RedisError, DBAPIError, MoveLostError, LedgerError, WrongTypeError, BrokerError, OSError)
+
+
+@dataclass(slots=True)
+class Loop:
+    """One loop. `body` returns how many things it did: a busy loop goes on at once, an idle one waits."""
+
+    name: str
+    body: Callable[[], int]
+    idle_seconds: float
+    wake: threading.Event = field(default_factory=threading.Event)
+    passed_at: float = 0.0
+    failing: bool = False
+
+
+class Pump:
+    """Runs loops in threads until `stop`."""
+
+    def __init__(self, loops: list[Loop], clock: Clock, metrics: Metrics) -> None:
+        self.loops = loops
+        self._clock = clock
+        self._metrics = metrics
+        self._stopping = threading.Event()
+        self._broken = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for loop in self.loops:
+            loop.passed_at = self._clock.elapsed()
+            thread = threading.Thread(target=self._run, args=(loop,), name=loop.name)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Ask every loop to end after its pass."""
+        self._stopping.set()
+        for loop in self.loops:
+            loop.wake.set()
+
+    def join(self) -> bool:
+        """Wait until all have ended; False when one ended by a mistake."""
+        for thread in self._threads:
+            thread.join()
+        return not self._broken.is_set()
+
+    def alive(self) -> bool:
+        """Whether every loop has passed lately."""
+        return all(self._clock.elapsed() - loop.passed_at < _STUCK_SECONDS for loop in self.loops)
+
+    def _run(self, loop: Loop) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._pass(loop)
+        except BaseException:
+            log.exception(
+                "a pump loop met what nobody thought of; the process ends and is restarted",
+                loop=loop.name,
+                action="ends",
+            )
+            self._broken.set()
+            self.stop()
+            raise
+
+    def _pass(self, loop: Loop) -> None:
+        try:
+            done = loop.body()
+        except OUTLIVED as error:
+            self._metrics.loop_failed(loop.name)
+            # Told once with its beginning and once with its end: a minute without Redis must not be sixty errors.
+            speak = log.debug if loop.failing else log.error
+            speak(
+                "a pump loop failed and goes on trying",
+                loop=loop.name,
+                why=f"{type(error).__name__}: {error}",
+                action="retry",
+            )
+            loop.failing = True
+            self._stopping.wait(_FAILED_PAUSE_SECONDS)
+            return
+        if loop.failing:
+            log.info("a pump loop works again", loop=loop.name, action="recovered")
+            loop.failing = False
+        loop.passed_at = self._clock.elapsed()
+        if not done and not self._stopping.is_set():
+            loop.wake.wait(loop.idle_seconds)
+            loop.wake.clear()

@@ -1,0 +1,195 @@
+"""The pump process: settings come in, its loops run until SIGTERM. Any number of pumps may run; the ledger's claims keep them apart."""
+
+import os
+import signal
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import structlog
+
+from momo_worker.commons import gatekeeping
+from momo_worker.commons.message import BATCH_SENDS, Message
+from momo_worker.ledger import installation
+from momo_worker.payment.job import Problem
+from momo_worker.payment.payment import Work
+from momo_worker.process import METRICS_PORT_PUMP, open_door, pump_house
+from momo_worker.pump.loops import Loop, Pump
+from momo_worker.pump.release import release_due
+from momo_worker.steps import intake, outcome, polling
+from momo_worker.steps.relay import Relay
+from momo_worker.steps.rescue import Rescue
+from momo_worker.streams import JOBS, TIDE_KEY, JobsStream, ResultsStream, StreamEntry
+from momo_worker.wiring import House, hand_over
+
+log = structlog.get_logger(__name__)
+
+_READ_COUNT = 100
+_BLOCK_MS = 500
+_DEAD_IDLE_MS = 30_000
+_DELIVERIES_ALONE = 2
+_DELIVERIES_MAX = 4
+
+
+@dataclass(slots=True)
+class Doors:
+    """Door 1 and 2: entries of the jobs stream into the ledger, acknowledged after the commit."""
+
+    house: House
+    stream: JobsStream
+    consumer: str
+    release: Loop | None = None
+    relay: Loop | None = None
+
+    def read(self) -> int:
+        """Take in what is new."""
+        return self._take(self.stream.read(self.consumer, count=_READ_COUNT, block_ms=_BLOCK_MS))
+
+    def take_over(self) -> int:
+        """Take over what a dead pump had taken; an entry that keeps killing its reader travels alone and is kept at last."""
+        found = self.stream.take_over(self.consumer, idle_ms=_DEAD_IDLE_MS, count=_READ_COUNT)
+        together = [entry for entry in found if entry.deliveries < _DELIVERIES_ALONE]
+        count = self._take(together)
+        for entry in found:
+            if entry.deliveries >= _DELIVERIES_ALONE:
+                count += self._take([entry])
+        return count
+
+    def move_from_celery(self) -> int:
+        """Empty Celery's lists into the stream."""
+        return self.stream.move_from_celery(limit=1_000)
+
+    def retry_waiting(self) -> int:
+        """Try jobs again that wait for an account."""
+        taken = intake.retry_waiting(self.house.parts, limit=_READ_COUNT)
+        self._after(taken)
+        return len(taken.accepted)
+
+    def _take(self, found: list[StreamEntry]) -> int:
+        if not found:
+            return 0
+        taken = intake.take_in(self.house.parts, [_entry(item) for item in found])
+        # The till is waiting for the send and not for the acknowledgement.
+        self._after(taken)
+        self.stream.acknowledge([item.id for item in found])
+        return len(found)
+
+    def _after(self, taken: intake.Taken) -> None:
+        for at in range(0, len(taken.released), BATCH_SENDS):
+            hand_over(
+                self.house.celery,
+                Message(Work.SEND, interactive=True, ids=taken.released[at : at + BATCH_SENDS]),
+            )
+        if taken.accepted and self.release is not None:
+            self.release.wake.set()
+        if self.relay is not None:
+            self.relay.wake.set()
+
+
+def _entry(item: StreamEntry) -> intake.Entry:
+    source = f"{JOBS}/{item.id}"
+    job, envelope = item.fields.get(b"job"), item.fields.get(b"celery")
+    if item.deliveries >= _DELIVERIES_MAX:
+        problem = Problem(
+            "job", "", f"ended its reader {item.deliveries - 1} times", "look at the kept job, and tell us"
+        )
+        return intake.Entry(source, job or envelope or b"", "stream", broken=problem)
+    if envelope is not None and job is None:
+        return intake.Entry(source, envelope, "celery", envelope=True)
+    if job is None:
+        problem = Problem("job", "", "is missing from the entry", "write it as XADD momo:jobs * job '<json>'")
+        return intake.Entry(source, b" ".join(item.fields.keys()), "stream", broken=problem)
+    return intake.Entry(source, job, "stream")
+
+
+class Keeper:
+    """Chores: the tide, trimming, the ledger's id in Redis."""
+
+    def __init__(self, house: House, jobs: JobsStream, results: ResultsStream) -> None:
+        self._house = house
+        self._jobs = jobs
+        self._results = results
+        self._trimmed_at: float | None = None
+        self._tide_file = Path(house.settings.home) / "tide"
+
+    def tide(self) -> int:
+        """Count the tide up and copy it to Redis and to a file: a ledger behind a copy of it was restored."""
+        with self._house.parts.ledger.write() as tx:
+            tide = installation.raise_tide(tx)
+            ledger_id = installation.read(tx)
+        copy = f"{ledger_id.ledger_id if ledger_id else ''} {tide}"
+        self._tide_file.write_text(copy, encoding="ascii")
+        self._house.redis.set(TIDE_KEY, copy)
+        return 0
+
+    def trim(self) -> int:
+        """Keep the streams within their age and size."""
+        settings = self._house.settings
+        self._jobs.trim(settings.jobs_keep_ms)
+        _, first_left = self._results.trim(settings.results_keep_ms, settings.results_max_bytes)
+        if first_left is not None:
+            log.error(
+                "results that a consumer group hasn't read were dropped for want of room",
+                first_id_left=first_left,
+                action="trimmed",
+                advice="read faster or raise results_max_bytes; `momo results replay` brings them back",
+            )
+        return 0
+
+
+def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
+    """Every loop of a pump."""
+    parts = house.parts
+    jobs, results = JobsStream(house.redis), ResultsStream(house.redis)
+    relay = Relay(parts, results, consumer, house.settings.results_replay_ms)
+    doors = Doors(house, jobs, consumer)
+    keeper = Keeper(house, jobs, results)
+    rescue = Rescue(parts)
+
+    def late() -> int:
+        asked = polling.ask_late(parts, limit=5)
+        for item, verdict in asked:
+            outcome.record_late(parts, item, verdict)
+        return len(asked)
+
+    release_loop = Loop("release", lambda: release_due(parts, lambda message: hand_over(house.celery, message)), 0.25)
+    relay_loop = Loop("relay", relay.publish, 0.2)
+    doors.release, doors.relay = release_loop, relay_loop
+    loops = [
+        Loop("doors", doors.read, 0.0),
+        Loop("celery_door", doors.move_from_celery, 0.1),
+        Loop("take_over", doors.take_over, 5.0),
+        Loop("waiting", doors.retry_waiting, 10.0),
+        release_loop,
+        relay_loop,
+        Loop("rescue", rescue.run, 1.0),
+        Loop("probe", lambda: gatekeeping.probe(parts), 1.0),
+        Loop("late", late, 10.0),
+        Loop("tide", keeper.tide, 1.0),
+        Loop("trim", keeper.trim, 60.0),
+    ]
+    return loops, relay
+
+
+def run() -> int:
+    """Run a pump until SIGTERM or SIGINT; returns the exit code."""
+    house = pump_house()
+    consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    JobsStream(house.redis).ensure_group()
+    loops, relay = loops_of(house, consumer)
+    pump = Pump(loops, house.parts.clock, house.metrics)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: pump.stop())
+    open_door(house, METRICS_PORT_PUMP, pump.alive)
+    pump.start()
+    log.info("pump started", consumer=consumer, action="started")
+    whole = pump.join()
+    try:
+        relay.let_go()
+    except redis.RedisError as error:
+        log.warning("partitions could not be given back; their lease will end", why=str(error))
+    house.parts.ledger.close()
+    log.info("pump stopped", consumer=consumer, action="stopped")
+    return 0 if whole else 1

@@ -1,0 +1,103 @@
+"""Due payments become messages: what may leave within the next two seconds is released and handed to the workers. Never claims, never sends.
+
+The pace itself is kept where each call leaves; here it is only shaped, so that a lane can't drown another.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from momo_worker.accounts import Account
+from momo_worker.commons.message import BATCH_LOOKS, BATCH_SENDS, Message
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import stops, work
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.payment import Product, Queue, Work
+
+#: At most so much work out, in seconds of the pace.
+AHEAD_SECONDS = 1.5
+#: And never more payments than this, whatever the pace.
+OUT_MAX = 1_000
+_LOCKED_AT_ONCE = 500
+
+#: Which queues of work a worker's queue carries: a till's send and look go before everything else.
+INTERACTIVE_QUEUES = (Queue.INTERACTIVE,)
+
+
+def messages(kind: Work, released: Sequence[work.Released], *, interactive: bool, claims_alone: int) -> list[Message]:
+    """Batches of released payments; one that was claimed twice without a word travels alone (money-review S13)."""
+    size = BATCH_SENDS if kind is Work.SEND else BATCH_LOOKS
+    together = [item.payment_id for item in released if item.claims_since_word < claims_alone]
+    alone = [item.payment_id for item in released if item.claims_since_word >= claims_alone]
+    found = [Message(kind, interactive, tuple(together[at : at + size])) for at in range(0, len(together), size)]
+    return found + [Message(kind, interactive, (payment_id,)) for payment_id in alone]
+
+
+def shares(room: int, waiting: dict[Queue, int]) -> dict[Queue, int]:
+    """Part the room among the queues in their order; bulk gets at least one slot in five while it has work.
+
+    `waiting` says how many each queue could use; the sum of the answer is at most `room`.
+    """
+    reserved = min(waiting.get(Queue.BULK, 0), math.ceil(room / 5)) if room else 0
+    given: dict[Queue, int] = {}
+    left = room - reserved
+    for queue in Queue:
+        wanted = waiting.get(queue, 0)
+        if queue is Queue.BULK:
+            extra = min(wanted - reserved, left)
+            given[queue], left = reserved + extra, left - extra
+            continue
+        given[queue] = min(wanted, left)
+        left -= given[queue]
+    return given
+
+
+def room_for(account: Account, kind: Work) -> int:
+    """How many payments may be out at this pace."""
+    apart_ms = account.pace.send_apart_ms if kind is Work.SEND else account.pace.look_apart_ms
+    if apart_ms <= 0:
+        return OUT_MAX
+    return min(OUT_MAX, max(1, int(AHEAD_SECONDS * 1000 / apart_ms)))
+
+
+def release_due(parts: Parts, hand_over: Callable[[Message], None]) -> int:
+    """One pass over every account, product and kind of work; returns how many payments were released."""
+    count = 0
+    for account in parts.accounts.values():
+        for product in account.credentials:
+            for kind in Work:
+                for message in _release(parts, account, product, kind):
+                    hand_over(message)
+                    count += len(message.ids)
+    return count
+
+
+def _release(parts: Parts, account: Account, product: Product, kind: Work) -> list[Message]:
+    with parts.ledger.read() as tx:
+        if _stopped(tx, account.name, product, kind):
+            return []
+        room = room_for(account, kind) - work.outstanding(tx, account.name, product, kind, limit=OUT_MAX)
+        waiting = work.due_counts(tx, account.name, product, kind, limit=max(room, 0))
+    if room <= 0 or not waiting:
+        return []
+    found: list[Message] = []
+    for queue, share in shares(room, waiting).items():
+        found += _take(parts, account.name, product, kind, queue, share)
+    return found
+
+
+def _take(parts: Parts, account: str, product: Product, kind: Work, queue: Queue, share: int) -> Iterable[Message]:
+    if share <= 0:
+        return []
+    with parts.ledger.write() as tx:
+        released = work.release(
+            tx, account, product, kind, queue, limit=min(share, _LOCKED_AT_ONCE), release_ms=parts.rules.release_ms
+        )
+    return messages(kind, released, interactive=queue in INTERACTIVE_QUEUES, claims_alone=parts.rules.claims_alone)
+
+
+def _stopped(tx: Tx, account: str, product: Product, kind: Work) -> bool:
+    """A closed gate holds sends and looks; a pause holds sends only: what MTN has is followed to its end (M13)."""
+    gate = stops.gates(tx).get((account, product.value))
+    if gate is not None and gate.closed_at_ms is not None:
+        return True
+    return kind is Work.SEND and any(pause.covers(account, product.value) for pause in stops.pauses(tx))

@@ -1,0 +1,473 @@
+"""Jobs become payments, or the same payment once more, or a rejection: entries come in, ids to release go out. Drops nothing a producer sends.
+
+The unique index decides who was first, row by row (M10); a rejection speaks of the entry alone and uses up no key.
+"""
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from momo_worker.accounts import Account, SameAgain
+from momo_worker.commons import recording
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import installation, intake, moves, outbox
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.deciding import put_on_desk
+from momo_worker.payment.envelope import fields_of_envelope
+from momo_worker.payment.events import ResultEvent, payment_event, rejection_event
+from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, check_job, parse_fields, shown
+from momo_worker.payment.notes import fold_note
+from momo_worker.payment.payment import PRODUCT_OF, Change, Lane, Operation, Payment, Queue, Work
+from momo_worker.payment.reference import body_digest, payment_id, reference_id
+from momo_worker.payment.transitions import EventType, HeldCause, State, Trigger
+
+log = structlog.get_logger(__name__)
+
+#: How long a job for an unknown account waits between two tries.
+_WAIT_MS = 30_000
+_PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job as it came through a door. `source` names the entry for ever; `door` is for counting."""
+
+    source: str
+    payload: bytes
+    door: str
+    #: A Celery message instead of a bare job.
+    envelope: bool = False
+    #: What is wrong with the entry itself, where it never was a job.
+    broken: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a batch of entries."""
+
+    #: Interactive payments that were released with their insert: to be handed to the workers at once.
+    released: tuple[str, ...]
+    accepted: tuple[str, ...]
+    repeated: tuple[str, ...]
+    rejected: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+class _UnknownAccountError(Exception):
+    """The job names an account that this process doesn't know: what may be right tomorrow waits (money-review I8)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"account {name} isn't configured in this process")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    entry: Entry
+    job: Job
+    payment: Payment
+    account: Account
+
+
+def take_in(parts: Parts, entries: Sequence[Entry]) -> Taken:
+    """Take a batch of entries into the ledger in one transaction; only after it has returned may they be acknowledged."""
+    with parts.ledger.write() as tx:
+        batch = _Batch(tx, parts)
+        batch.take(entries)
+    recording.tell(parts, batch.told)
+    batch.log_taken()
+    return batch.taken()
+
+
+class _Batch:
+    """One transaction's worth of entries."""
+
+    def __init__(self, tx: Tx, parts: Parts) -> None:
+        self.tx = tx
+        self.parts = parts
+        self.accepted: list[_Candidate] = []
+        self.repeated: list[str] = []
+        self.rejected: list[tuple[Entry, list[dict[str, str]]]] = []
+        self.waiting: list[str] = []
+        self.told: list[recording.Told] = []
+        self.events: list[ResultEvent] = []
+        self.held: set[str] = set()
+        self.look_alike: dict[str, str] = {}
+        self.taken_back: dict[str, Problem] = {}
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        candidates = [found for entry in entries if (found := self.candidate(entry)) is not None]
+        fresh, others = self.insert(candidates)
+        self.accepted = [candidate for candidate in fresh if self.within_limits(candidate)]
+        self.answer_known(others)
+        self.write_accepted()
+        moves.add_events(self.tx, self.events)
+
+    def candidate(self, entry: Entry) -> _Candidate | None:
+        """The payment this entry would be, before anybody asks whether the key is new."""
+        if entry.broken is not None:
+            self.reject(entry, [entry.broken])
+            return None
+        try:
+            fields = fields_of_envelope(entry.payload) if entry.envelope else parse_fields(entry.payload)
+            account = self.account(account_of(fields))
+            job = check_job(fields, Terms(account.market.currency, account.market.region))
+            payment = self.payment(entry, job, account)
+        except JobError as error:
+            self.reject(entry, error.problems)
+            return None
+        except _UnknownAccountError as error:
+            self.wait(entry, error)
+            return None
+        return _Candidate(entry, job, payment, account)
+
+    def account(self, name: str) -> Account:
+        account = self.parts.accounts.get(name)
+        if account is None:
+            raise _UnknownAccountError(name)
+        return account
+
+    def payment(self, entry: Entry, job: Job, account: Account) -> Payment:
+        parts, now = self.parts, self.tx.now_ms
+        product = PRODUCT_OF[job.operation]
+        if product not in account.credentials:
+            raise _UnknownAccountError(f"{account.name} ({product.value})")
+        ours = payment_id(parts.namespace, account.name, job.idempotency_key)
+        refunded = self.other(account, "refund_of", job.refund_of)
+        replaced = self.other(account, "replaces", job.replaces)
+        default_note = fold_note(job.external_id or job.idempotency_key, "Payment")
+        start = max(now, job.not_before_ms or 0)
+        lasts = parts.rules.collect_expires_ms if job.operation is Operation.COLLECT else parts.rules.expires_ms
+        fresh = Payment(
+            id=ours,
+            account=account.name,
+            idempotency_key=job.idempotency_key,
+            operation=job.operation,
+            product=product,
+            lane=job.lane,
+            amount_minor=job.amount_minor,
+            currency=job.currency.code,
+            exponent=job.currency.exponent,
+            msisdn=refunded.msisdn if refunded else job.msisdn,
+            external_id=job.external_id or ours,
+            payer_message=fold_note(job.payer_message or "", default_note),
+            payee_note=fold_note(job.payee_note or "", default_note),
+            metadata=job.metadata,
+            body_digest=body_digest(parts.namespace, job.canonical()),
+            refund_of=refunded.id if refunded else None,
+            replaces=replaced.id if replaced else None,
+            environment=account.market.target_environment,
+            source=entry.source,
+            accepted_at_ms=now,
+            not_before_ms=job.not_before_ms,
+            not_after_ms=job.not_after_ms or start + lasts,
+            state=State.ACCEPTED,
+            state_since_ms=now,
+            reference_id=reference_id(parts.namespace, account.name, job.operation.value, job.idempotency_key, 1),
+            sequence=1,
+            work=Work.SEND,
+            queue=Queue.INTERACTIVE if job.lane is Lane.INTERACTIVE else Queue.BULK,
+            due_at_ms=start,
+        )
+        # A customer is waiting: released with the insert, so that no pump's tick stands between the job and its send.
+        at_once = job.lane is Lane.INTERACTIVE and start <= now
+        return replace(fresh, released_until_ms=now + parts.rules.release_ms) if at_once else fresh
+
+    def other(self, account: Account, field: str, key: str | None) -> Payment | None:
+        """The payment another field of the job names by its key."""
+        if key is None:
+            return None
+        found = intake.by_key(self.tx, account.name, [key]).get(key)
+        if found is None:
+            raise JobError(
+                [
+                    Problem(
+                        field,
+                        key,
+                        "is no payment of this account",
+                        "give the idempotency_key of a payment that was accepted",
+                    )
+                ]
+            )
+        return found
+
+    def insert(self, candidates: Sequence[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
+        """Insert what is new; the others are the same payment again, or a reused key."""
+        self.mark_same_again(candidates)
+        inserted = set(intake.add_payments(self.tx, [candidate.payment for candidate in candidates]))
+        fresh, others = [], []
+        for candidate in candidates:
+            if candidate.payment.id in inserted:
+                inserted.discard(candidate.payment.id)
+                fresh.append(candidate)
+            else:
+                others.append(candidate)
+        return fresh, others
+
+    def answer_known(self, candidates: Sequence[_Candidate]) -> None:
+        known = moves.read(self.tx, sorted({candidate.payment.id for candidate in candidates}))
+        for candidate in candidates:
+            first = known.get(candidate.payment.id)
+            if candidate.payment.id in self.taken_back:
+                self.reject(candidate.entry, [self.taken_back[candidate.payment.id]])
+            elif first is None:
+                # Another unique rule refused the row, and only `replaces` has one besides the key.
+                problem = Problem(
+                    "replaces",
+                    shown(candidate.job.replaces),
+                    "was replaced by another payment already",
+                    "look that one up",
+                )
+                self.reject(candidate.entry, [problem])
+            elif first.body_digest == candidate.payment.body_digest:
+                self.repeated.append(first.id)
+            else:
+                problem = Problem(
+                    "idempotency_key",
+                    first.idempotency_key,
+                    "was used for another payment",
+                    "the first goes on untouched; send a different payment under a key of its own, and never this one again",
+                )
+                self.reject(
+                    candidate.entry,
+                    [problem],
+                    {"payment_id": first.id, "state": first.state.value, "code": "key_reused"},
+                )
+        outbox.publish_latest_again(self.tx, sorted(set(self.repeated)))
+
+    def mark_same_again(self, candidates: Sequence[_Candidate]) -> None:
+        """Find jobs that look like a recent one under another key (money-review R9)."""
+        groups: dict[str, list[_Candidate]] = defaultdict(list)
+        for candidate in candidates:
+            if candidate.account.same_again is not SameAgain.OFF and candidate.payment.msisdn is not None:
+                groups[candidate.account.name].append(candidate)
+        for name, group in groups.items():
+            numbers = sorted({candidate.payment.msisdn for candidate in group if candidate.payment.msisdn})
+            recent = intake.recent_of(self.tx, name, numbers, self.tx.now_ms - self.parts.rules.same_again_ms)
+            seen = {(like.operation, like.msisdn, like.amount_minor): like.payment_id for like in recent}
+            for candidate in group:
+                payment = candidate.payment
+                facts = (payment.operation.value, payment.msisdn or "", payment.amount_minor)
+                first = seen.setdefault(facts, payment.id)
+                if first != payment.id:
+                    self.look_alike[payment.id] = first
+
+    def within_limits(self, candidate: _Candidate) -> bool:
+        """M14, `replaces` and the account's direct limit; what they refuse is taken back before anyone sees it."""
+        problem = self.refund_problem(candidate) or self.replaces_problem(candidate) or self.limit_problem(candidate)
+        if problem is None:
+            return True
+        intake.take_back(self.tx, candidate.payment.id)
+        self.taken_back[candidate.payment.id] = problem
+        self.reject(candidate.entry, [problem])
+        return False
+
+    def refund_problem(self, candidate: _Candidate) -> Problem | None:
+        payment = candidate.payment
+        if payment.operation is not Operation.REFUND or payment.refund_of is None:
+            return None
+        key = candidate.job.refund_of or ""
+        collection = moves.lock(self.tx, [payment.refund_of])[payment.refund_of]
+        if collection.operation is not Operation.COLLECT:
+            return Problem("refund_of", key, f"is a {collection.operation.value}", "only a collection can be refunded")
+        if collection.state is not State.SUCCESSFUL:
+            return Problem(
+                "refund_of",
+                key,
+                f"is {collection.state.value}",
+                "a refund gives back what was collected; wait for its success",
+            )
+        if not moves.change_refunded(self.tx, collection.id, payment.amount_minor):
+            left = collection.amount_minor - collection.refunded_minor
+            return Problem(
+                "amount",
+                str(payment.amount_minor),
+                f"is more than the {left} that is left to refund",
+                "refund at most what was collected",
+            )
+        return None
+
+    def replaces_problem(self, candidate: _Candidate) -> Problem | None:
+        if candidate.payment.replaces is None:
+            return None
+        replaced = moves.lock(self.tx, [candidate.payment.replaces])[candidate.payment.replaces]
+        if replaced.state is State.FAILED:
+            return None
+        return Problem(
+            "replaces",
+            candidate.job.replaces or "",
+            f"is {replaced.state.value}, not proven failed",
+            "wait until it has failed; a payment whose fate isn't known may still be paid",
+        )
+
+    def limit_problem(self, candidate: _Candidate) -> Problem | None:
+        payment, limit = candidate.payment, candidate.account.direct_limit
+        if payment.operation not in _PAID_OUT:
+            return None
+        advice = "pay it in an approved run, or have the account's direct_limit raised"
+        if limit.per_payment_minor is not None and payment.amount_minor > limit.per_payment_minor:
+            return Problem(
+                "amount", str(payment.amount_minor), "is above the account's direct limit per payment", advice
+            )
+        if limit.per_day_minor is None:
+            return None
+        day = datetime.fromtimestamp(self.tx.now_ms / 1000, UTC).date().isoformat()
+        if intake.add_outflow(self.tx, payment.account, day, payment.amount_minor, limit.per_day_minor):
+            return None
+        return Problem("amount", str(payment.amount_minor), "would exceed the account's direct limit of today", advice)
+
+    def write_accepted(self) -> None:
+        """Transition and event of every payment that was taken in; the hold of suspected duplicates."""
+        installation.pin_accounts(self.tx, {c.account.name: c.account for c in self.accepted}.values(), write=True)
+        transitions, holds = [], []
+        for candidate in self.accepted:
+            payment = candidate.payment
+            first = self.look_alike.get(payment.id)
+            reason = _same_again_reason(first) if first else None
+            transitions.append(_taken_in(payment, first))
+            self.events.append(
+                payment_event(
+                    self.parts.namespace, self.parts.epoch, payment, EventType.ACCEPTED, self.tx.now_ms, reason
+                )
+            )
+            if first and candidate.account.same_again is SameAgain.HOLD:
+                why = f"same operation, number and amount as {first} within ten minutes"
+                holds.append(
+                    put_on_desk(
+                        payment, HeldCause.SUSPECT_DUPLICATE, self.tx.now_ms, self.parts.rules, self.parts.rng, why
+                    )
+                )
+        moves.add_transitions(self.tx, transitions)
+        self.told += recording.conclude(self.tx, self.parts, [_without_work(change) for change in holds])
+        self.held = {change.before.id for change in holds}
+
+    def reject(self, entry: Entry, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None) -> None:
+        errors = [problem.as_dict() for problem in problems]
+        if facts:
+            errors = [{**errors[0], **facts}, *errors[1:]]
+        if intake.add_rejected(self.tx, entry.source, entry.payload, json.dumps(errors, ensure_ascii=True)):
+            self.rejected.append((entry, errors))
+            self.events.append(
+                rejection_event(self.parts.namespace, entry.source, errors, dict(facts or {}), self.tx.now_ms)
+            )
+
+    def wait(self, entry: Entry, error: _UnknownAccountError) -> None:
+        self.waiting.append(entry.source)
+        intake.keep_waiting(
+            self.tx,
+            entry.source,
+            entry.payload,
+            str(error),
+            self.tx.now_ms + _WAIT_MS,
+            door=entry.door,
+            envelope=entry.envelope,
+        )
+
+    def log_taken(self) -> None:
+        """Told after the commit."""
+        doors: dict[str, int] = defaultdict(int)
+        for candidate in self.accepted:
+            payment = candidate.payment
+            doors[candidate.entry.door] += 1
+            log.info(
+                "payment accepted",
+                payment_id=payment.id,
+                action="taken_in",
+                to="accepted",
+                operation=payment.operation.value,
+                account=payment.account,
+                idempotency_key=payment.idempotency_key,
+                source=payment.source,
+                same_again=self.look_alike.get(payment.id),
+            )
+        for door, count in doors.items():
+            self.parts.counters.taken_in(door, count)
+        for entry, errors in self.rejected:
+            self.parts.counters.refused_job(errors[0]["field"])
+            log.warning(
+                "job rejected",
+                source=entry.source,
+                action="rejected",
+                field=errors[0]["field"],
+                reason=errors[0]["reason"],
+            )
+        for source in self.waiting:
+            log.error(
+                "a job waits for an account that isn't configured here",
+                source=source,
+                action="waiting",
+                advice="configure the account in every process, or let it be rejected after an hour",
+            )
+
+    def taken(self) -> Taken:
+        at_once = [
+            c.payment.id
+            for c in self.accepted
+            if c.payment.released_until_ms is not None and c.payment.id not in self.held
+        ]
+        return Taken(
+            tuple(at_once),
+            tuple(candidate.payment.id for candidate in self.accepted),
+            tuple(self.repeated),
+            tuple(entry.source for entry, _ in self.rejected),
+            tuple(self.waiting),
+        )
+
+
+def _taken_in(payment: Payment, first: str | None) -> moves.Transition:
+    return moves.Transition(
+        payment_id=payment.id,
+        attempt=1,
+        sequence=1,
+        before=None,
+        after=State.ACCEPTED.value,
+        trigger=Trigger.TAKEN_IN,
+        detail=f"{payment.source}" + (f"; same again as {first}" if first else ""),
+        actor=None,
+        fence=0,
+    )
+
+
+def _same_again_reason(first: str) -> dict[str, str]:
+    return {
+        "code": "SAME_AGAIN",
+        "message": f"same operation, number and amount as payment {first} within ten minutes",
+        "advice": "if this is your own retry, send it under the first one's key",
+    }
+
+
+def _without_work(change: Change) -> Change:
+    """Nothing was sent, so there is nothing to look up: only a person moves it on."""
+    return replace(change, after=replace(change.after, work=None, due_at_ms=None))
+
+
+def retry_waiting(parts: Parts, *, limit: int) -> Taken:
+    """Try waiting jobs again; after an hour they are rejected."""
+    with parts.ledger.write() as tx:
+        due = intake.waiting_due(tx, limit=limit)
+        batch = _Batch(tx, parts)
+        batch.take([_entry_of(parts, job, tx.now_ms) for job in due])
+        still = set(batch.waiting)
+        intake.end_waiting(tx, [job.source for job in due if job.source not in still])
+    recording.tell(parts, batch.told)
+    batch.log_taken()
+    return batch.taken()
+
+
+def _entry_of(parts: Parts, job: intake.WaitingJob, now_ms: int) -> Entry:
+    entry = Entry(job.source, job.payload, job.door, job.envelope)
+    if now_ms - job.first_seen_at_ms < parts.rules.unknown_account_ms:
+        return entry
+    problem = Problem("account", "", job.why, "configure the account, or name another one, and send the job again")
+    return replace(entry, broken=problem)
+
+
+def new_source(door: str) -> str:
+    """A name for an entry that no stream numbered: the command line's and HTTP's."""
+    return f"{door}:{uuid.uuid4()}"

@@ -1,0 +1,85 @@
+"""Result events leave the house: what isn't marked published goes onto `momo:results`, at least once and in order per payment (M9)."""
+
+import json
+from dataclasses import dataclass
+
+import structlog
+
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import installation, outbox
+from momo_worker.streams import FencedError, ResultsStream, StreamLostError
+
+log = structlog.get_logger(__name__)
+
+LEASE_MS = 15_000
+_RENEW_SECONDS = 5.0
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class Relay:
+    """One process's relay: which partitions it holds, and the stream it writes to."""
+
+    parts: Parts
+    stream: ResultsStream
+    owner: str
+    replay_ms: int
+    _holds: tuple[outbox.Hold, ...] = ()
+    _held_at: float | None = None
+
+    def publish(self) -> int:
+        """Publish what waits in the partitions that are ours; returns how many events left."""
+        self._hold()
+        if not self._holds:
+            return 0
+        partitions = [hold.partition for hold in self._holds]
+        with self.parts.ledger.read() as tx:
+            waiting = outbox.unpublished(tx, partitions, limit=_BATCH)
+            known = installation.read(tx)
+        if not waiting or known is None:
+            return 0
+        bodies = [_as_replay(event.body) if event.replayed else event.body for event in waiting]
+        try:
+            last_id = self.stream.append(
+                {hold.partition: hold.fence for hold in self._holds}, known.results_last_id, bodies
+            )
+        except FencedError as error:
+            log.warning("another relay took over", why=str(error), action="fenced")
+            self._held_at = None
+            return 0
+        except StreamLostError as error:
+            self._publish_again(known.results_last_id, str(error))
+            return 0
+        with self.parts.ledger.write() as tx:
+            outbox.mark_published(tx, [event.id for event in waiting])
+            installation.keep_results_last_id(tx, last_id)
+        return len(waiting)
+
+    def let_go(self) -> None:
+        """Give the partitions back at a clean stop."""
+        with self.parts.ledger.write() as tx:
+            outbox.let_partitions_go(tx, self.owner)
+
+    def _hold(self) -> None:
+        now = self.parts.clock.elapsed()
+        if self._held_at is not None and now - self._held_at < _RENEW_SECONDS:
+            return
+        with self.parts.ledger.write() as tx:
+            self._holds = tuple(outbox.hold_partitions(tx, self.owner, LEASE_MS))
+        self._held_at = now
+
+    def _publish_again(self, known_last_id: str | None, why: str) -> None:
+        """Redis lost results that the ledger had marked published: everything of the last day goes out once more."""
+        with self.parts.ledger.write() as tx:
+            current = installation.read(tx)
+            if current is None or current.results_last_id != known_last_id:
+                return  # another relay has noticed already
+            count = outbox.publish_again_since(tx, tx.now_ms - self.replay_ms)
+            installation.keep_results_last_id(tx, None)
+        log.error("results were lost in Redis and are published again", why=why, count=count, action="replayed")
+
+
+def _as_replay(body: str) -> str:
+    envelope = json.loads(body)
+    envelope["replayed"] = True
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,95 @@
+"""Payments that stopped moving come back into the corridor: leases that ended, times that passed, clocks that jumped. Never sends, never looks."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from momo_worker.commons import recording
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import moves, stops, work
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.after_send import lease_over
+from momo_worker.payment.deciding import ended
+from momo_worker.payment.payment import Change
+from momo_worker.payment.transitions import State, Trigger
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 200
+_SUSPICIOUS_SHARE = 5  # over a fifth
+_WITHIN_MS = 1_000
+
+
+@dataclass(slots=True)
+class Rescue:
+    """Remembers only since when it waits for leases that ended all at once."""
+
+    parts: Parts
+    _waits_until_ms: int | None = None
+
+    def run(self) -> int:
+        """One pass; returns how many payments were brought back."""
+        return self._leases() + self._expired()
+
+    def _leases(self) -> int:
+        parts = self.parts
+        with parts.ledger.write() as tx:
+            cut = work.cut_leases(tx, parts.rules.lease_ms)
+            over = work.leases_over(tx, limit=_BATCH)
+            if not over:
+                self._waits_until_ms = None
+            if not over or self._should_wait(tx, over):
+                told: list[recording.Told] = []
+            else:
+                told = self._bring_back(tx, [payment_id for payment_id, _ in over])
+            stops.forget_faults(tx, parts.rules.circuit_window_ms)
+        if cut:
+            log.error("leases ended too far ahead and were cut; the ledger's clock went back", count=cut, action="cut")
+        recording.tell(parts, told)
+        return len(told)
+
+    def _should_wait(self, tx: Tx, over: list[tuple[str, int]]) -> bool:
+        """Many leases that ended within one second look like a clock that jumped forward while their owners are at work (C2)."""
+        rules = self.parts.rules
+        if self._waits_until_ms is not None:
+            return tx.now_ms < self._waits_until_ms
+        ends = [end for _, end in over]
+        together = max(sum(1 for end in ends if start <= end < start + _WITHIN_MS) for start in ends)
+        if together < rules.many_leases_min or together * _SUSPICIOUS_SHARE <= work.leases_open(tx):
+            return False
+        self._waits_until_ms = tx.now_ms + rules.lease_ms
+        log.error(
+            "many leases ended at once; rescue waits one lease",
+            count=together,
+            action="waiting",
+            advice="check the ledger's clock",
+        )
+        return True
+
+    def _bring_back(self, tx: Tx, ids: list[str]) -> list[recording.Told]:
+        parts = self.parts
+        changes = [
+            lease_over(payment, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+            for payment in moves.lock(tx, ids, skip_locked=True).values()
+            if payment.state is State.SENDING
+            and payment.lease_until_ms is not None
+            and payment.lease_until_ms <= tx.now_ms
+        ]
+        return recording.conclude(tx, parts, changes)
+
+    def _expired(self) -> int:
+        """After `not_after` nothing is sent: what never was becomes `cancelled`, also behind a pause or a closed gate."""
+        parts = self.parts
+        with parts.ledger.read() as tx:
+            ids = work.expired(tx, limit=_BATCH)
+        if not ids:
+            return 0
+        with parts.ledger.write() as tx:
+            changes = [
+                Change(payment, ended(payment, State.CANCELLED, tx.now_ms, "NOT_SENT_IN_TIME", None), Trigger.EXPIRED)
+                for payment in moves.lock(tx, ids, skip_locked=True).values()
+                if payment.state is State.ACCEPTED and payment.not_after_ms <= tx.now_ms
+            ]
+            told = recording.conclude(tx, parts, changes)
+        recording.tell(parts, told)
+        return len(told)
