@@ -1,5 +1,6 @@
 """What becomes of one POST on a real wire: every way in which it may break, and on which side of the flag."""
 
+import gc
 import socket
 import threading
 import time
@@ -9,8 +10,11 @@ import pytest
 from tests.support.mtn_world import REFERENCE, a_client, a_request, an_account
 from tests.support.raw_server import Line, RawServer, Request, Script, answer, token_answer
 
+from momo_worker.clock import SystemClock
+from momo_worker.mtn.adapter import IDLE_SECONDS_MAX
 from momo_worker.mtn.client import MtnClient
 from momo_worker.mtn.errors import NotDepartedError
+from momo_worker.payment.payment import Product
 from momo_worker.payment.verdict import Cause, RenderedRequest, SendAnswer, SendVerdict
 
 
@@ -104,6 +108,52 @@ def test_a_reset_on_a_reused_connection_is_unknown_and_not_repeated(world: Build
     assert (len(w.server.requests), w.server.connections) == (2, 2)  # the second connection was the token's
 
 
+def test_a_connection_reset_between_the_flag_and_the_first_byte_is_unknown(world: Build) -> None:
+    w = world(accepts)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        account = an_account(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        client = a_client(account, tokens=w.client._tokens)
+
+        def the_line_is_cut() -> None:
+            Line(listener.accept()[0]).reset()
+
+        verdict = client.send(a_request(account), the_line_is_cut)
+        client.close()
+    # By luck of timing nothing may have arrived; what was handed to the socket is never called unsent.
+    assert (verdict.answer, verdict.cause, verdict.never_left) == (SendAnswer.UNKNOWN, Cause.FAULT, False)
+
+
+class AheadClock(SystemClock):
+    """The machine's clock, some seconds ahead."""
+
+    ahead = 0.0
+
+    def elapsed(self) -> float:
+        return super().elapsed() + self.ahead
+
+
+def test_a_connection_that_lay_idle_is_not_trusted_with_a_post(world: Build) -> None:
+    w = world(accepts)
+    clock = AheadClock()
+    client = MtnClient(an_account(w.server.url), Product.DISBURSEMENT, w.client._tokens, clock=clock)
+    for seconds in (0, IDLE_SECONDS_MAX - 1, IDLE_SECONDS_MAX + 1):
+        clock.ahead += seconds
+        assert client.send(w.request, w.depart).answer is SendAnswer.ACCEPTED
+    first, second, third = (seen.connection for seen in w.server.requests)
+    assert first == second != third
+    client.close()
+
+
+def test_a_thread_that_ends_takes_its_connection_with_it(world: Build) -> None:
+    w = world(accepts)
+    for _ in range(5):
+        thread = threading.Thread(target=w.send)
+        thread.start()
+        thread.join()
+    gc.collect()
+    assert len(w.client._line._all) == 0
+
+
 def test_a_connection_closed_while_idle_is_replaced_before_anything_is_sent(world: Build) -> None:
     def answers_and_closes(_request: Request, line: Line) -> None:
         line.say(answer(202))
@@ -136,12 +186,16 @@ def test_a_stopped_departure_sends_nothing_and_leaves_the_client_usable(world: B
 def test_what_else_the_door_raises_comes_through_and_nothing_is_sent(world: Build) -> None:
     w = world(accepts)
 
-    def the_ledger_is_away() -> None:
-        raise LookupError("no ledger")
+    # The second and third are kinds that a broken connection raises, too: they are still the door's own.
+    for error in (LookupError("no ledger"), ConnectionResetError("no ledger"), TimeoutError("no ledger")):
 
-    with pytest.raises(LookupError):
-        w.client.send(w.request, the_ledger_is_away)
+        def the_ledger_is_away(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(type(error), match="no ledger"):
+            w.client.send(w.request, the_ledger_is_away)
     assert w.server.requests == []
+    assert w.send().answer is SendAnswer.ACCEPTED
 
 
 def test_the_door_is_asked_after_connecting_and_after_the_token(world: Build) -> None:

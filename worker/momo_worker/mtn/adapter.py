@@ -32,9 +32,19 @@ BODY_BYTES_MAX = 64 * 1024
 #: four minutes), and a POST that goes into such a hole is *unknown*.
 IDLE_SECONDS_MAX = 20.0
 
+_WIRE_FAILURES = (HTTPError, HTTPException, OSError)
+
 
 class WireError(Exception):
     """No whole answer came. Whether the request left is the flight's to say, not this error's."""
+
+
+class _HeldBackError(Exception):
+    """`depart` raised what would pass for the wire's own failure: it comes out as it was, and not as a broken connection."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +71,13 @@ class Flight:
         self.departed = False
 
     def leave(self) -> None:
-        """Ask at the door, once, and put the flag up. Raises NotDepartedError, with the flag still down."""
+        """Ask at the door, once, and put the flag up. Raises what the door raises, with the flag still down."""
         if self._remaining_seconds() <= 0:
             raise NotDepartedError("the call's deadline passed before its first byte")
-        self._depart()
+        try:
+            self._depart()
+        except _WIRE_FAILURES as error:
+            raise _HeldBackError(error) from error
         self.departed = True
 
     def read_patience_seconds(self) -> float:
@@ -224,7 +237,9 @@ class Wire(HTTPAdapter):
                 timeout=Timeout(connect=self._connect_timeout_seconds, read=flight.read_patience_seconds()),
             )
             return _read(response)
-        except (HTTPError, HTTPException, OSError) as error:
+        except _HeldBackError as held:
+            raise held.why from None
+        except _WIRE_FAILURES as error:
             raise WireError(described(error)) from error
 
     def __enter__(self) -> Self:

@@ -281,7 +281,7 @@ class TokenSource:
             said = self._redis.get(f"{self._key}:refused")
         except redis.RedisError:
             return None  # then we find out ourselves
-        return Cause(said.decode("ascii") if isinstance(said, bytes) else said) if said else None
+        return _cause(said.decode("ascii") if isinstance(said, bytes) else said) if said else None
 
     def _forget_marks(self) -> None:
         if self._client is not None:
@@ -289,6 +289,11 @@ class TokenSource:
                 self._redis.delete(f"{self._key}:refused")
             except redis.RedisError as error:
                 log.warning("token_mark_left", action="token", error=type(error).__name__, **self._names)
+
+
+def _cause(said: str) -> Cause:
+    # A newer release in the next process may know causes that this one doesn't.
+    return Cause(said) if said in set(Cause) else Cause.NEVER_SENT
 
 
 def _again(cause: Cause, where: str) -> MtnError:
