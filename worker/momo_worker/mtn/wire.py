@@ -217,11 +217,16 @@ class Said:
 
 _NOTHING: Mapping[str, Any] = {}
 
+#: Amazon's firewall answers 202 in the place of whom it guards, and to us, who don't accept HTML, without any page.
+_WAF_CHALLENGE = "x-amzn-waf-action"
+
 
 def read(headers: Mapping[str, str], body: bytes) -> Said:
     """Sort a body. Only a whole JSON object without doubled names is an object; what can't be read is never half read."""
     stripped = body.strip()
     content_type = (headers.get("Content-Type") or "").lower()
+    if _WAF_CHALLENGE in headers:
+        return Said(Shape.MARKUP, _NOTHING)
     if stripped[:1] == b"<" or (stripped and ("html" in content_type or "xml" in content_type)):
         return Said(Shape.MARKUP, _NOTHING)
     if not stripped:
