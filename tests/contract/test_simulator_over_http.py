@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -253,3 +255,29 @@ def test_it_listens_on_loopback_only(simulator: SimulatorControl) -> None:
     sockets = [line.split()[1:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = [local.split(":")[0] for local, _, state in sockets if state == "0A" and local.endswith(f":{port:04X}")]
     assert listening == ["0100007F"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--settings", '{"speed": 1}'],
+        ["--settings", "{"],
+        ["--accounts", "/nowhere/accounts.json"],
+        ["--data", "/nowhere/simulator.db"],
+        ["--mode", "moon"],
+    ],
+)
+def test_wrong_arguments_are_refused_in_a_sentence(wrong: list[str]) -> None:
+    command = [sys.executable, "-m", "momo_worker.simulator", *wrong]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "momo simulator: error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_data_file_serves_one_simulator_at_a_time(tmp_path: Path) -> None:
+    data = tmp_path / "simulator.db"
+    with running_simulator(data=data):
+        command = [sys.executable, "-m", "momo_worker.simulator", "--data", str(data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        assert (done.returncode, "one simulator at a time" in done.stderr) == (2, True)

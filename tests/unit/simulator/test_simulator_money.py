@@ -250,6 +250,7 @@ def test_what_moved_survives_another_start_and_a_float_is_not_filled_up_again(tm
     first.wait(1)
     assert first.balance() == "8000"
     open_one = first.pay("transfer", amount="500")
+    first.model.store.close()
     second = InProcessMtn(data=data)
     second.now = first.now
     assert second.balance() == "8000"

@@ -52,6 +52,7 @@ class Record:
         self.overrun_count = 0
         self.posts: deque[Post] = deque(maxlen=_LOG_LENGTH)
         self._post_sequence = 0
+        self.own_errors = 0
         self._windows: dict[str, SlidingWindow] = {}
         self._granted: dict[str, SlidingWindow] = {}
 
@@ -91,4 +92,5 @@ class Record:
             "overrun_count": self.overrun_count,
             "overruns": list(self.overruns),
             "callbacks": dict(self.callbacks),
+            "own_errors": self.own_errors,
         }

@@ -5,6 +5,7 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -54,7 +55,12 @@ class Server:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = Request(request.method, request.raw_path, headers, body)
         inside = asked.path.startswith(PREFIX) or asked.path == "/healthz"
-        reply = self._control.handle(asked) if inside else self._model.handle(asked)
+        try:
+            reply = self._control.handle(asked) if inside else self._model.handle(asked)
+        except Exception:
+            # A fault of the simulator itself must not pass for one of MTN's: it is counted, and the trace goes to stderr.
+            self._model.record.own_errors += 1
+            raise
         if reply.delivery.delay_seconds:
             await asyncio.sleep(reply.delivery.delay_seconds)
         if reply.delivery.kind != "answered":
@@ -105,9 +111,7 @@ async def _broken(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
     return web.Response()
 
 
-async def serve(options: Options) -> None:
-    store = Store(options.data)
-    model = build_model(store, options)
+async def serve(model: Model, options: Options) -> None:
     server = Server(model)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -115,14 +119,12 @@ async def serve(options: Options) -> None:
         loop.add_signal_handler(number, ended.set)
     runner = web.ServerRunner(web.Server(server.answer, keepalive_timeout=_KEEPALIVE_SECONDS, access_log=None))
     await runner.setup()
-    site = web.TCPSite(runner, HOST, options.port, shutdown_timeout=0.5, backlog=1024)
-    await site.start()
-    _announce(runner, options)
     try:
+        await web.TCPSite(runner, HOST, options.port, shutdown_timeout=0.5, backlog=1024).start()
+        _announce(runner, options)
         await server.live(ended)
     finally:
         await runner.cleanup()
-        store.close()
 
 
 def build_model(store: Store, options: Options) -> Model:
@@ -148,7 +150,12 @@ def _announce(runner: web.ServerRunner, options: Options) -> None:
 
 
 def run(options: Options) -> int:
-    asyncio.run(serve(options))
+    """Serve until SIGTERM or SIGINT. Raises what is wrong with the options before anything listens."""
+    store = Store(options.data)
+    try:
+        asyncio.run(serve(build_model(store, options), options))
+    finally:
+        store.close()
     return 0
 
 
@@ -174,4 +181,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default={},
         help='JSON, as for POST /_simulator/settings: {"settle_seconds_max": 5}',
     )
-    return run(Options(**vars(parser.parse_args(argv))))
+    options = Options(**vars(parser.parse_args(argv)))
+    try:
+        return run(options)
+    except sqlite3.Error as error:
+        parser.error(f"data file {options.data}: {error}; each file serves one simulator at a time")
+    except OSError as error:
+        parser.error(f"{error.strerror or error} (port {options.port}, accounts {options.accounts_file or 'default'})")
+    except (ValueError, TypeError, KeyError) as error:
+        parser.error(f"settings or accounts: {type(error).__name__}: {error}")

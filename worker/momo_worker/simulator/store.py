@@ -43,11 +43,13 @@ Row = Mapping[str, Any]
 
 class Store:
     def __init__(self, path: str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256, timeout=1.0)
         self._db.row_factory = sqlite3.Row
+        # One process a file: a second one would not see what the first has in memory, so it must not start.
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL is enough: we promise to survive our own death, not the machine's.
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        # Never waits for the disk: we promise to survive our own death (the system keeps what was written), not the machine's.
+        self._db.execute("PRAGMA synchronous=OFF")
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
