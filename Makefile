@@ -31,7 +31,7 @@ lint: $(MARK).test  ## style, formatting, types, import contracts
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy -p momo_worker --no-error-summary
-	$(BIN)/lint-imports --no-timings
+	$(BIN)/lint-imports --no-logo
 
 demo: $(MARK).embedded  ## pay 200 salaries on this machine at a simulated MTN, and check the books
 	$(BIN)/momo demo
