@@ -49,12 +49,15 @@ class EmbeddedValkey:
         port: int,
         *,
         options: Sequence[str] = (),
+        launcher: Sequence[str] = (),
         ready_timeout_seconds: float = 10.0,
         stop_timeout_seconds: float = 10.0,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.port = port
         self.options = tuple(options)
+        #: Words before the command, such as a leash that ends the server with its starter; must become the server by exec.
+        self.launcher = tuple(launcher)
         self.ready_timeout_seconds = ready_timeout_seconds
         self.stop_timeout_seconds = stop_timeout_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,7 +95,11 @@ class EmbeddedValkey:
             self._end_leftover()
             # A process group of its own: Ctrl-C reaches the supervisor, which stops the server last.
             self._process = subprocess.Popen(  # noqa: S603 - the command is made of our own paths and options
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+                [*self.launcher, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
             )
             self._wait_until_ready()
         except BaseException:
