@@ -3,8 +3,10 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Executable, RowMapping, Table, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from momo_worker.accounts import Account
 from momo_worker.ledger import schema
@@ -52,7 +54,7 @@ def prepare(tx: Tx, namespace: uuid.UUID | None, *, sandbox_only: bool) -> Insta
                 "is new and MOMO_NAMESPACE isn't set: draw one with `python3 -c 'import uuid; print(uuid.uuid4())'`, "
                 "keep it with the credentials for ever, and set it in every process"
             )
-        return _write_new(tx, namespace or uuid.uuid4())
+        return _write_new(tx, namespace)
     if namespace is not None and namespace != found.namespace:
         raise LedgerError(
             f"belongs to the namespace {found.namespace}, and MOMO_NAMESPACE is {namespace}: "
@@ -61,24 +63,32 @@ def prepare(tx: Tx, namespace: uuid.UUID | None, *, sandbox_only: bool) -> Insta
     return found
 
 
-def _write_new(tx: Tx, namespace: uuid.UUID) -> Installation:
+def _write_new(tx: Tx, given: uuid.UUID | None) -> Installation:
+    namespace = given or uuid.uuid4()
     fresh = Installation(str(uuid.uuid4()), namespace, epoch=1, tide=0, tide_at_ms=tx.now_ms, results_last_id=None)
-    tx.conn.execute(
-        insert(schema.installation).values(
-            id=1,
-            ledger_id=fresh.ledger_id,
-            namespace=str(namespace),
-            epoch=fresh.epoch,
-            tide=0,
-            tide_at_ms=tx.now_ms,
-            created_at_ms=tx.now_ms,
-        )
-    )
+    row = {
+        "id": 1,
+        "ledger_id": fresh.ledger_id,
+        "namespace": str(namespace),
+        "epoch": fresh.epoch,
+        "tide": 0,
+        "tide_at_ms": tx.now_ms,
+        "created_at_ms": tx.now_ms,
+    }
+    if tx.conn.execute(_insert_or_leave(tx, schema.installation), row).rowcount != 1:
+        # Another process started at the same moment and was first.
+        return prepare(tx, given, sandbox_only=True)
     tx.conn.execute(
         insert(schema.relay_partition),
         [{"partition": n, "owner": None, "lease_until_ms": 0, "fence": 0} for n in range(PARTITIONS)],
     )
     return fresh
+
+
+def _insert_or_leave(tx: Tx, table: Table) -> Executable:
+    """Insert a row unless it is there; waits for a transaction that is just writing it."""
+    kind = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
+    return kind(table).on_conflict_do_nothing()
 
 
 def raise_tide(tx: Tx) -> int:
@@ -97,43 +107,44 @@ def pin_accounts(tx: Tx, accounts: Iterable[Account], *, write: bool) -> None:
 
     Raises LedgerError when base URL, target environment, currency or API user differ from the pinned ones (money-review R3).
     """
-    pins = {(row["account"], row["product"]): row for row in tx.conn.execute(select(schema.pin)).mappings()}
+    pins = _pins(tx)
     for account in accounts:
-        for product, credentials in account.credentials.items():
+        for product in account.credentials:
             pinned = pins.get((account.name, product.value))
+            if pinned is None and write:
+                # Two pumps may see an account's first payment at the same moment: who comes second compares.
+                tx.conn.execute(_insert_or_leave(tx, schema.pin), _pin_row(tx, account, product))
+                pinned = _pins(tx)[account.name, product.value]
             if pinned is not None:
-                _compare(
-                    account,
-                    product,
-                    pinned["base_url"],
-                    pinned["target_environment"],
-                    pinned["currency"],
-                    pinned["api_user"],
-                )
-            elif write:
-                tx.conn.execute(
-                    insert(schema.pin).values(
-                        account=account.name,
-                        product=product.value,
-                        base_url=account.market.base_url,
-                        target_environment=account.market.target_environment,
-                        currency=account.market.currency.code,
-                        api_user=credentials.api_user,
-                        pinned_at_ms=tx.now_ms,
-                    )
-                )
+                _compare(account, product, pinned)
 
 
-def _compare(account: Account, product: Product, base_url: str, environment: str, currency: str, api_user: str) -> None:
+def _pins(tx: Tx) -> dict[tuple[str, str], RowMapping]:
+    return {(row["account"], row["product"]): row for row in tx.conn.execute(select(schema.pin)).mappings()}
+
+
+def _pin_row(tx: Tx, account: Account, product: Product) -> dict[str, Any]:
+    return {
+        "account": account.name,
+        "product": product.value,
+        "base_url": account.market.base_url,
+        "target_environment": account.market.target_environment,
+        "currency": account.market.currency.code,
+        "api_user": account.credentials[product].api_user,
+        "pinned_at_ms": tx.now_ms,
+    }
+
+
+def _compare(account: Account, product: Product, pinned: RowMapping) -> None:
     wanted = (
-        ("base URL", base_url, account.market.base_url),
-        ("target environment", environment, account.market.target_environment),
-        ("currency", currency, account.market.currency.code),
-        ("API user", api_user, account.credentials[product].api_user),
+        ("base URL", pinned["base_url"], account.market.base_url),
+        ("target environment", pinned["target_environment"], account.market.target_environment),
+        ("currency", pinned["currency"], account.market.currency.code),
+        ("API user", pinned["api_user"], account.credentials[product].api_user),
     )
-    for name, pinned, configured in wanted:
-        if pinned != configured:
+    for name, first, configured in wanted:
+        if first != configured:
             raise LedgerError(
-                f"has payments of account {account.name} ({product.value}) under {name} {pinned}, and the settings say {configured}: "
+                f"has payments of account {account.name} ({product.value}) under {name} {first}, and the settings say {configured}: "
                 "use another account name or another ledger; credentials of the same merchant change with `momo account rotate`"
             )

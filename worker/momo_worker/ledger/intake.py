@@ -88,6 +88,24 @@ def add_outflow(tx: Tx, account: str, day: str, amount_minor: int, limit_minor: 
     return tx.conn.execute(_OUTFLOW, values).first() is not None
 
 
+_REJECTED = text("SELECT source FROM rejected_job WHERE source IN :sources").bindparams(
+    bindparam("sources", expanding=True)
+)
+
+
+def rejected_among(tx: Tx, sources: Sequence[str]) -> frozenset[str]:
+    """Which of these entries were rejected before."""
+    if not sources:
+        return frozenset()
+    return frozenset(row[0] for row in tx.conn.execute(_REJECTED, {"sources": list(sources)}))
+
+
+def accepted_from(tx: Tx, source: str) -> str | None:
+    """The payment that this entry became. Reads the whole table: only for entries that end their readers, which are few."""
+    statement = select(schema.payment.c.id).where(schema.payment.c.source == source)
+    return tx.conn.execute(statement).scalars().first()
+
+
 def add_rejected(tx: Tx, source: str, payload: bytes, errors: str) -> bool:
     """Keep a job that can't become a payment; False when this entry was kept before."""
     row = {
@@ -139,14 +157,20 @@ def keep_waiting(
     )
 
 
-def waiting_due(tx: Tx, *, limit: int) -> list[WaitingJob]:
-    """Waiting jobs whose next try has come."""
-    rows = tx.conn.execute(
-        text(
-            "SELECT source, payload, why, first_seen_at_ms, door, envelope FROM waiting_job WHERE next_try_at_ms <= :now ORDER BY next_try_at_ms LIMIT :limit"
-        ),
-        {"now": tx.now_ms, "limit": limit},
+_WAITING_DUE = (
+    select(
+        *(schema.waiting_job.c[name] for name in ("source", "payload", "why", "first_seen_at_ms", "door", "envelope"))
     )
+    .where(schema.waiting_job.c.next_try_at_ms <= bindparam("now"))
+    .order_by(schema.waiting_job.c.next_try_at_ms)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def waiting_due(tx: Tx, *, limit: int) -> list[WaitingJob]:
+    """Waiting jobs whose next try has come, and that no other process tries at this moment."""
+    rows = tx.conn.execute(_WAITING_DUE, {"now": tx.now_ms, "limit": limit})
     return [WaitingJob(row[0], bytes(row[1]), row[2], row[3], row[4], bool(row[5])) for row in rows]
 
 

@@ -49,8 +49,10 @@ class Transition:
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _select_by_id = select(*payment_columns).where(schema.payment.c.id.in_(_ids)).order_by(schema.payment.c.id)
-_lock_by_id = _select_by_id.with_for_update()
-_lock_free_by_id = _select_by_id.with_for_update(skip_locked=True)
+# NO KEY UPDATE: a refund that is being inserted holds a key-share lock on its collection, and two such that both
+# wanted the full lock would wait for each other.
+_lock_by_id = _select_by_id.with_for_update(key_share=True)
+_lock_free_by_id = _select_by_id.with_for_update(skip_locked=True, key_share=True)
 _update_payment = (
     update(schema.payment)
     .where(

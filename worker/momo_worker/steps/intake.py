@@ -29,6 +29,8 @@ from momo_worker.payment.transitions import EventType, HeldCause, State, Trigger
 
 log = structlog.get_logger(__name__)
 
+#: How many of a job's problems its rejection tells: a producer that sends a thousand unknown fields has one mistake.
+_PROBLEMS_TOLD = 20
 #: How long a job for an unknown account waits between two tries.
 _WAIT_MS = 30_000
 _PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
@@ -45,6 +47,10 @@ class Entry:
     envelope: bool = False
     #: What is wrong with the entry itself, where it never was a job.
     broken: Problem | None = None
+    #: It ended its reader again and again; it may still have become a payment before it did.
+    poison: bool = False
+    #: Since when it waits, where it does.
+    waits_since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +105,66 @@ class _Batch:
         self.events: list[ResultEvent] = []
         self.held: set[str] = set()
         self.look_alike: dict[str, str] = {}
-        self.taken_back: dict[str, Problem] = {}
 
     def take(self, entries: Sequence[Entry]) -> None:
-        candidates = [found for entry in entries if (found := self.candidate(entry)) is not None]
-        fresh, others = self.insert(candidates)
-        self.accepted = [candidate for candidate in fresh if self.within_limits(candidate)]
-        self.answer_known(others)
+        settled = intake.rejected_among(self.tx, [entry.source for entry in entries])
+        # What was rejected stays rejected: its producer may have paid another way since (money-review I5).
+        found = (self.candidate(entry) for entry in entries if entry.source not in settled)
+        candidates = [candidate for candidate in found if candidate is not None]
+        while candidates:
+            candidates = self.place(candidates)
+        outbox.publish_latest_again(self.tx, sorted(set(self.repeated)))
         self.write_accepted()
-        moves.add_events(self.tx, self.events)
+
+    def place(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+        """Insert what is new and answer what isn't; returns those whose place became free again, because the first under it was refused."""
+        fresh, others = self.insert(candidates)
+        self.lock_named(fresh)
+        freed: set[str] = set()
+        # Sorted, since two pumps that count in opposite order would wait for each other's rows.
+        for candidate in sorted(fresh, key=lambda one: one.account.name):
+            if self.within_limits(candidate):
+                self.accepted.append(candidate)
+            else:
+                freed |= {candidate.payment.id, candidate.payment.replaces or ""}
+        again = [one for one in others if one.payment.id in freed or (one.payment.replaces or None) in freed]
+        self.answer_known([one for one in others if one not in again])
+        return again
+
+    def lock_named(self, fresh: Sequence[_Candidate]) -> None:
+        """Lock what refunds and corrections speak of in one order, before any of it is counted."""
+        named = {name for one in fresh for name in (one.payment.refund_of, one.payment.replaces) if name is not None}
+        moves.lock(self.tx, sorted(named))
 
     def candidate(self, entry: Entry) -> _Candidate | None:
         """The payment this entry would be, before anybody asks whether the key is new."""
         if entry.broken is not None:
-            self.reject(entry, [entry.broken])
+            self.refuse_broken(entry, entry.broken)
             return None
         try:
             fields = fields_of_envelope(entry.payload) if entry.envelope else parse_fields(entry.payload)
             account = self.account(account_of(fields))
             job = check_job(fields, Terms(account.market.currency, account.market.region))
+            _check_metadata(job.metadata)
             payment = self.payment(entry, job, account)
         except JobError as error:
             self.reject(entry, error.problems)
+            return None
+        except RecursionError:
+            self.reject(entry, [Problem("job", "", "is nested too deeply", "send a flat JSON object")])
             return None
         except _UnknownAccountError as error:
             self.wait(entry, error)
             return None
         return _Candidate(entry, job, payment, account)
+
+    def refuse_broken(self, entry: Entry, problem: Problem) -> None:
+        """Keep what never was a job; poison that had become a payment before it ended its reader is that payment once more."""
+        known = intake.accepted_from(self.tx, entry.source) if entry.poison else None
+        if known is None:
+            self.reject(entry, [problem])
+        else:
+            self.repeated.append(known)
 
     def account(self, name: str) -> Account:
         account = self.parts.accounts.get(name)
@@ -166,7 +205,7 @@ class _Batch:
             source=entry.source,
             accepted_at_ms=now,
             not_before_ms=job.not_before_ms,
-            not_after_ms=job.not_after_ms or start + lasts,
+            not_after_ms=start + lasts if job.not_after_ms is None else job.not_after_ms,
             state=State.ACCEPTED,
             state_since_ms=now,
             reference_id=reference_id(parts.namespace, account.name, job.operation.value, job.idempotency_key, 1),
@@ -214,9 +253,7 @@ class _Batch:
         known = moves.read(self.tx, sorted({candidate.payment.id for candidate in candidates}))
         for candidate in candidates:
             first = known.get(candidate.payment.id)
-            if candidate.payment.id in self.taken_back:
-                self.reject(candidate.entry, [self.taken_back[candidate.payment.id]])
-            elif first is None:
+            if first is None:
                 # Another unique rule refused the row, and only `replaces` has one besides the key.
                 problem = Problem(
                     "replaces",
@@ -239,7 +276,6 @@ class _Batch:
                     [problem],
                     {"payment_id": first.id, "state": first.state.value, "code": "key_reused"},
                 )
-        outbox.publish_latest_again(self.tx, sorted(set(self.repeated)))
 
     def mark_same_again(self, candidates: Sequence[_Candidate]) -> None:
         """Find jobs that look like a recent one under another key (money-review R9)."""
@@ -260,13 +296,20 @@ class _Batch:
 
     def within_limits(self, candidate: _Candidate) -> bool:
         """M14, `replaces` and the account's direct limit; what they refuse is taken back before anyone sees it."""
-        problem = self.refund_problem(candidate) or self.replaces_problem(candidate) or self.limit_problem(candidate)
+        problem = self.replaces_problem(candidate) or self.refund_problem(candidate)
         if problem is None:
-            return True
+            problem = self.limit_problem(candidate)
+            if problem is None:
+                return True
+            self.give_back_refund(candidate.payment)
         intake.take_back(self.tx, candidate.payment.id)
-        self.taken_back[candidate.payment.id] = problem
         self.reject(candidate.entry, [problem])
         return False
+
+    def give_back_refund(self, payment: Payment) -> None:
+        """A refund that was counted against its collection and is refused after all."""
+        if payment.refund_of is not None:
+            moves.change_refunded(self.tx, payment.refund_of, -payment.amount_minor)
 
     def refund_problem(self, candidate: _Candidate) -> Problem | None:
         payment = candidate.payment
@@ -324,7 +367,8 @@ class _Batch:
 
     def write_accepted(self) -> None:
         """Transition and event of every payment that was taken in; the hold of suspected duplicates."""
-        installation.pin_accounts(self.tx, {c.account.name: c.account for c in self.accepted}.values(), write=True)
+        accounts = {candidate.account.name: candidate.account for candidate in self.accepted}
+        installation.pin_accounts(self.tx, [accounts[name] for name in sorted(accounts)], write=True)
         transitions, holds = [], []
         for candidate in self.accepted:
             payment = candidate.payment
@@ -344,11 +388,13 @@ class _Batch:
                     )
                 )
         moves.add_transitions(self.tx, transitions)
+        # Before the holds, whose events come second.
+        moves.add_events(self.tx, self.events)
         self.told += recording.conclude(self.tx, self.parts, [_without_work(change) for change in holds])
         self.held = {change.before.id for change in holds}
 
     def reject(self, entry: Entry, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None) -> None:
-        errors = [problem.as_dict() for problem in problems]
+        errors = [{**problem.as_dict(), "field": shown(problem.field)} for problem in problems[:_PROBLEMS_TOLD]]
         if facts:
             errors = [{**errors[0], **facts}, *errors[1:]]
         if intake.add_rejected(self.tx, entry.source, entry.payload, json.dumps(errors, ensure_ascii=True)):
@@ -358,6 +404,13 @@ class _Batch:
             )
 
     def wait(self, entry: Entry, error: _UnknownAccountError) -> None:
+        since = entry.waits_since_ms
+        if since is not None and self.tx.now_ms - since >= self.parts.rules.unknown_account_ms:
+            advice = "configure the account, or name another one, and send the job again"
+            self.reject(
+                entry, [Problem("account", error.name, "isn't configured here, and wasn't for an hour", advice)]
+            )
+            return
         self.waiting.append(entry.source)
         intake.keep_waiting(
             self.tx,
@@ -452,7 +505,9 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
     with parts.ledger.write() as tx:
         due = intake.waiting_due(tx, limit=limit)
         batch = _Batch(tx, parts)
-        batch.take([_entry_of(parts, job, tx.now_ms) for job in due])
+        batch.take(
+            [Entry(job.source, job.payload, job.door, job.envelope, waits_since_ms=job.first_seen_at_ms) for job in due]
+        )
         still = set(batch.waiting)
         intake.end_waiting(tx, [job.source for job in due if job.source not in still])
     recording.tell(parts, batch.told)
@@ -460,12 +515,20 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
     return batch.taken()
 
 
-def _entry_of(parts: Parts, job: intake.WaitingJob, now_ms: int) -> Entry:
-    entry = Entry(job.source, job.payload, job.door, job.envelope)
-    if now_ms - job.first_seen_at_ms < parts.rules.unknown_account_ms:
-        return entry
-    problem = Problem("account", "", job.why, "configure the account, or name another one, and send the job again")
-    return replace(entry, broken=problem)
+def _check_metadata(metadata: str | None) -> None:
+    """Metadata goes back in every event, so it must be something that JSON and UTF-8 can say: no half characters, no infinities."""
+    if metadata is None:
+        return
+    try:
+        json.dumps(json.loads(metadata), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        problem = Problem(
+            "metadata",
+            shown(metadata),
+            "holds half a character or a number that nobody can keep",
+            "send clean UTF-8 text, and large numbers as text",
+        )
+        raise JobError([problem]) from None
 
 
 def new_source(door: str) -> str:
