@@ -17,6 +17,8 @@ from momo_worker.payment.payment import Lane, Operation
 
 JOB_MAX_BYTES = 16 * 1024
 METADATA_MAX_BYTES = 4 * 1024
+#: Objects and lists inside one another: deep enough for any metadata, and far from where reading it would end a thread's stack.
+DEPTH_MAX = 32
 _VALUE_SHOWN = 80
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -159,7 +161,22 @@ def parse_fields(payload: bytes, *, most_bytes: int = JOB_MAX_BYTES) -> dict[str
         raise JobError(
             [_malformed(payload, "is not a JSON object", 'send an object such as {"operation": "collect", …}')]
         )
+    if _deeper_than(found, DEPTH_MAX):
+        raise JobError([_malformed(payload, "is nested too deeply", "send a flat JSON object")])
     return found
+
+
+def _deeper_than(value: object, depth: int) -> bool:
+    """Whether anything lies deeper than this; level by level, since what is too deep would end a recursion, too."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(inner, dict | list) for inner in level)
 
 
 def _refuse_constant(name: str) -> None:
@@ -179,8 +196,10 @@ def _malformed(payload: bytes, reason: str, advice: str) -> Problem:
 
 def account_of(fields: Mapping[str, Any]) -> str:
     """The account a job names, `default` where it names none; raises JobError for what can be no account's name."""
-    name = fields.get("account", "default")
-    if not isinstance(name, str) or not _ACCOUNT.fullmatch(name):
+    name = fields.get("account")
+    if name is None:
+        return "default"
+    if not isinstance(name, str) or isinstance(name, _Fraction) or not _ACCOUNT.fullmatch(name):
         raise JobError(
             [
                 Problem(
@@ -225,7 +244,8 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def problem(self, field: str, reason: str, advice: str) -> None:
-        self.problems.append(Problem(field, shown(self.fields.get(field, "")), reason, advice))
+        # The name, too, is the producer's where the field is none of ours.
+        self.problems.append(Problem(shown(field), shown(self.fields.get(field, "")), reason, advice))
 
     def read(self) -> Job | None:
         for name in self.fields:
@@ -239,7 +259,7 @@ class _Reader:
         refund = operation is Operation.REFUND
         values: dict[str, Any] = {
             "operation": operation,
-            "account": self.fields.get("account", "default"),
+            "account": self.account(),
             "idempotency_key": self.matched("idempotency_key", _KEY, _KEY_ADVICE, required=True),
             "amount_minor": self.amount(),
             "currency": self.currency(),
@@ -264,6 +284,13 @@ class _Reader:
         if before is not None and after is not None and after <= before:
             self.problem("not_after", "is not after not_before", "give a later time, or leave it out")
         return None if self.problems else Job(**values)
+
+    def account(self) -> str | None:
+        try:
+            return account_of(self.fields)
+        except JobError as error:
+            self.problems += error.problems
+            return None
 
     def text(self, name: str, *, required: bool = False) -> str | None:
         """The field as clean text; None when it is absent or was refused."""
@@ -350,7 +377,7 @@ class _Reader:
         if value is not None and len(value) > NOTE_MAX:
             self.problem(name, f"has {len(value)} characters", f"shorten it to {NOTE_MAX}")
             return None
-        return value
+        return value or None  # an empty note is no note: the default is filled in either way (M10)
 
     def metadata(self) -> str | None:
         value = self.fields.get("metadata")
