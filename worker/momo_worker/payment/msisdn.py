@@ -40,6 +40,12 @@ def parse_msisdn(text: str, region: str | None) -> str:
         raise MsisdnError("belongs to no country", "check the country code in front of the number") from None
     if not phonenumbers.is_valid_number(number):
         raise MsisdnError("is no number of any country", "check the digits after the country code, none may be missing")
+    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != "+" + digits:
+        # The library reads over a zero between country code and number; MTN would be sent another number than was checked.
+        raise MsisdnError(
+            "has digits that don't belong into an international number",
+            "leave out the zero between the country code and the number",
+        )
     found = phonenumbers.region_code_for_number(number)
     if region is not None and found != region:
         raise MsisdnError(
