@@ -57,16 +57,22 @@ def _body(envelope: Mapping[str, Any]) -> Any:
     if encoding != "base64":
         return _parsed(text.encode("utf-8", "surrogatepass"))
     try:
-        return _parsed(base64.b64decode(text, validate=True))
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise _broken(
             "body", text, "is not base64", "send the task with a Celery client, or use XADD momo:jobs"
         ) from None
+    return _parsed(data)
 
 
 def _parsed(data: bytes) -> Any:
     # Wrapped in an object, so that one reader with its limits and its care for numbers serves jobs and envelopes alike.
-    return parse_fields(b'{"body":' + data + b"}", most_bytes=ENVELOPE_MAX_BYTES)["body"]
+    found = parse_fields(b'{"body":' + data + b"}", most_bytes=ENVELOPE_MAX_BYTES)
+    if found.keys() != {"body"}:
+        raise _broken(
+            "body", data.decode("utf-8", "replace"), "is not one JSON value", "send the task with a Celery client"
+        )
+    return found["body"]
 
 
 def _protocol_2(headers: Mapping[str, Any], body: Any) -> _Call:
@@ -98,7 +104,7 @@ def _fields(call: _Call) -> dict[str, Any]:
         )
     fields = {"operation": operation, **call.kwargs}
     for name, value in (("not_before", call.eta), ("not_after", call.expires)):
-        if value is not None and name not in fields:
+        if value is not None and fields.get(name) is None:
             fields[name] = _moment(name, value)
     return fields
 
@@ -106,7 +112,10 @@ def _fields(call: _Call) -> dict[str, Any]:
 def _moment(name: str, value: object) -> str:
     """Celery writes ISO 8601, in UTC where it names no zone; older clients give `expires` as seconds since the epoch."""
     try:
-        at = datetime.fromtimestamp(int(value), UTC) if isinstance(value, int) else datetime.fromisoformat(str(value))
+        if isinstance(value, int) and not isinstance(value, bool):
+            at = datetime.fromtimestamp(value, UTC)
+        else:
+            at = datetime.fromisoformat(str(value))
     except (ValueError, OverflowError, OSError):
         raise _broken(name, value, "is not a time", "set eta and expires with a Celery client") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat()
