@@ -17,6 +17,8 @@ PARTITIONS = 8
 
 SOURCE = "momo-worker"
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class ResultEvent:
@@ -64,17 +66,18 @@ def payment_event(
         "state": payment.state.value,
         "reason": reason,
         "financial_transaction_id": payment.financial_transaction_id,
-        "metadata": json.loads(payment.metadata) if payment.metadata else None,
         "at": rfc3339(at_ms),
     }
     if kind is EventType.FAILED:
         data["next"] = "none"
+    # Metadata is put in as the text that it is: read and written again, its numbers would become floats, and some no JSON at all.
+    text = _with(_encode(data), "metadata", payment.metadata or "null")
     return ResultEvent(
         event_id,
         partition_of(payment.id),
         payment.id,
         kind.value,
-        _envelope(event_id, kind.value, payment.id, at_ms, data),
+        _envelope(event_id, kind.value, payment.id, at_ms, text),
     )
 
 
@@ -85,10 +88,12 @@ def rejection_event(
     event_id = rejection_event_id(namespace, source)
     kind = EventType.JOB_REJECTED.value
     data = {"source": source, "errors": errors, **facts, "at": rfc3339(at_ms)}
-    return ResultEvent(event_id, partition_of(source), None, kind, _envelope(event_id, kind, source, at_ms, data))
+    return ResultEvent(
+        event_id, partition_of(source), None, kind, _envelope(event_id, kind, source, at_ms, _encode(data))
+    )
 
 
-def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: dict[str, Any]) -> str:
+def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: str) -> str:
     envelope = {
         "specversion": "1.0",
         "id": event_id,
@@ -97,6 +102,10 @@ def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: dict[str
         "subject": subject,
         "time": rfc3339(at_ms),
         "datacontenttype": "application/json",
-        "data": data,
     }
-    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+    return _with(_encode(envelope), "data", data)
+
+
+def _with(json_object: str, name: str, json_value: str) -> str:
+    """An object's text with one more member, whose value is JSON text already."""
+    return f'{json_object[:-1]},"{name}":{json_value}}}'
