@@ -1,6 +1,6 @@
 """The numbers of the money rules, with their sentences; a set that contradicts itself raises, so that it never starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -105,3 +105,17 @@ class Rules:
             raise RulesError("claims_held must be above claims_alone")
         if min(self.sends_max, self.not_found_needed, self.bad_requests_in_a_row) < 1:
             raise RulesError("sends_max, not_found_needed and bad_requests_in_a_row must be at least 1")
+        if self.send_window_ms < self.not_found_grace_ms:
+            raise RulesError(
+                "send_window_ms is shorter than not_found_grace_ms, so that nothing could ever be sent again"
+            )
+        if self.held_look_end_ms <= self.held_look_late_after_ms:
+            raise RulesError("held_look_end_ms must be above held_look_late_after_ms")
+        self._refuse_times_that_are_none()
+
+    def _refuse_times_that_are_none(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            times = value if isinstance(value, tuple) else (value,)
+            if field.name.endswith("_ms") and (not times or min(times) <= 0):
+                raise RulesError(f"{field.name} must be above zero")
