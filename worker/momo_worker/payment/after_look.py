@@ -7,9 +7,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from momo_worker.payment.backoff import jittered
+from momo_worker.payment.backoff import jittered, named_wait_ms
 from momo_worker.payment.deciding import (
     acknowledged,
+    contradicted_by_earlier,
     contradiction,
     due_look,
     ended,
@@ -26,6 +27,8 @@ from momo_worker.payment.transitions import HeldCause, State, Trigger
 from momo_worker.payment.verdict import Cause, Facts, LookAnswer, LookVerdict, SendAnswer, Status
 
 _NO_SLOT_DELAY_MS = 1_000
+#: Where a look is claimed; a look's silence means nothing to a payment that is being sent.
+_LOOKED_UP = frozenset({State.UNKNOWN, State.PENDING, State.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,10 @@ def decide(
     """Decide on one answer; `sends` are all of the current attempt."""
     moment = _Moment(report, now_ms, rules, rng)
     if payment.attempt != report.attempt:
-        return _after_earlier_attempt(payment, report.verdict)
+        return _after_earlier_attempt(payment, moment)
     if report.verdict.answer is LookAnswer.FOUND:
         return _after_found(payment, moment)
-    if payment.fence != report.fence or payment.lease_until_ms is None or now_ms >= payment.lease_until_ms:
+    if not _unbroken(payment, moment):
         return Change(payment, payment)
     if report.verdict.cause is Cause.NOT_DEPARTED:
         # We held it back ourselves, for want of a slot: it wasn't a look, so nothing is counted and nothing backs off.
@@ -83,8 +86,18 @@ def decide(
     again = look_again(payment_heard, now_ms, rules, rng)
     wait = report.verdict.retry_after_seconds
     if wait is not None and again.due_at_ms is not None:
-        again = replace(again, due_at_ms=max(again.due_at_ms, now_ms + jittered(round(wait * 1000), rng)))
+        again = replace(again, due_at_ms=max(again.due_at_ms, now_ms + named_wait_ms(wait, rng)))
     return Change(payment, again)
+
+
+def _unbroken(payment: Payment, moment: _Moment) -> bool:
+    """Whether the claim under which this look was made still holds: only then does what MTN has not count (M4)."""
+    return (
+        payment.state in _LOOKED_UP
+        and payment.fence == moment.report.fence
+        and payment.lease_until_ms is not None
+        and moment.now_ms < payment.lease_until_ms
+    )
 
 
 def _hint_left(payment: Payment, report: LookReport) -> int | None:
@@ -94,48 +107,42 @@ def _hint_left(payment: Payment, report: LookReport) -> int | None:
     return payment.hint_at_ms
 
 
-def _after_earlier_attempt(payment: Payment, verdict: LookVerdict) -> Change:
+def _after_earlier_attempt(payment: Payment, moment: _Moment) -> Change:
+    verdict = moment.report.verdict
     if verdict.answer is LookAnswer.FOUND and verdict.status is not Status.FAILED:
-        return contradiction(payment, f"an earlier attempt is {verdict.raw_status} at MTN")
+        why = f"attempt {moment.report.attempt}, which was closed, is {verdict.raw_status} at MTN"
+        return contradicted_by_earlier(payment, moment.now_ms, moment.rules, moment.rng, why)
     return Change(payment, payment)
 
 
 def _after_found(payment: Payment, moment: _Moment) -> Change:
-    verdict = moment.report.verdict
+    verdict, now, rules, rng = moment.report.verdict, moment.now_ms, moment.rules, moment.rng
     wrong = mismatch(payment, verdict.facts)
     if is_final(payment):
-        return _against_final(payment, verdict, wrong)
+        return _against_final(payment, moment, wrong)
+    # The hint has been followed; kept, it would make a desk that is looked up hourly due at once, again and again.
+    heard = replace(payment, hint_at_ms=_hint_left(payment, moment.report))
     if payment.state is State.ACCEPTED:
         # Only another attempt's or a stranger's payment can be found while ours was never sent.
-        return put_on_desk(
-            payment,
-            HeldCause.REFERENCE_USED,
-            moment.now_ms,
-            moment.rules,
-            moment.rng,
-            "found at MTN before it was sent",
-        )
+        why = "found at MTN before it was sent"
+        return replace(put_on_desk(heard, HeldCause.REFERENCE_USED, now, rules, rng, why), before=payment)
     if not mtn_may_end(payment):
-        return Change(payment, look_again(payment, moment.now_ms, moment.rules, moment.rng))
+        return Change(payment, look_again(heard, now, rules, rng))
     if wrong is not None:
         why = f"MTN's answer under our reference isn't our payment: {wrong}"
-        if payment.state is State.HELD:
-            return Change(
-                payment,
-                replace(look_again(payment, moment.now_ms, moment.rules, moment.rng), held_cause=HeldCause.MISMATCH),
-                alert=why,
-            )
-        return put_on_desk(payment, HeldCause.MISMATCH, moment.now_ms, moment.rules, moment.rng, why)
+        return replace(put_on_desk(heard, HeldCause.MISMATCH, now, rules, rng, why), before=payment)
     if verdict.status is Status.SUCCESSFUL:
         after = replace(
-            ended(payment, State.SUCCESSFUL, moment.now_ms, None, None),
+            ended(payment, State.SUCCESSFUL, now, None, None),
             financial_transaction_id=verdict.financial_transaction_id,
-            acknowledged_at_ms=payment.acknowledged_at_ms or moment.now_ms,
+            acknowledged_at_ms=payment.acknowledged_at_ms or now,
         )
         return Change(payment, after, Trigger.FOUND_SUCCESSFUL)
     if verdict.status is Status.FAILED:
-        after = ended(
-            payment, State.FAILED, moment.now_ms, verdict.reason_code or "UNSPECIFIED", verdict.reason_message
+        code = verdict.reason_code or "UNSPECIFIED"
+        after = replace(
+            ended(payment, State.FAILED, now, code, verdict.reason_message),
+            acknowledged_at_ms=payment.acknowledged_at_ms or now,
         )
         return Change(payment, after, Trigger.FOUND_FAILED, detail=verdict.reason_code)
     return _after_pending(payment, moment)
@@ -155,9 +162,12 @@ def _after_pending(payment: Payment, moment: _Moment) -> Change:
     return Change(payment, after, Trigger.FOUND_PENDING, detail=moment.report.verdict.raw_status)
 
 
-def _against_final(payment: Payment, verdict: LookVerdict, wrong: str | None) -> Change:
-    if payment.state is State.SUCCESSFUL and verdict.status is Status.SUCCESSFUL and wrong is None:
-        return Change(payment, payment)
+def _against_final(payment: Payment, moment: _Moment, wrong: str | None) -> Change:
+    verdict = moment.report.verdict
+    if payment.state is State.SUCCESSFUL and wrong is None:
+        older = verdict.status is Status.PENDING and moment.report.began_at_ms < payment.state_since_ms
+        if verdict.status is Status.SUCCESSFUL or older:
+            return Change(payment, payment)
     if payment.state is State.FAILED and verdict.status is Status.FAILED:
         return Change(payment, payment)
     return contradiction(
@@ -211,19 +221,18 @@ def _after_vanishing(payment: Payment, counted: Payment, moment: _Moment) -> Cha
         and counted.not_found_count >= rules.not_found_needed
     ):
         why = "MTN accepted this payment and answers RESOURCE_NOT_FOUND since; check target environment and API user"
-        return put_on_desk(payment, HeldCause.VANISHED, moment.now_ms, rules, moment.rng, why)
+        return replace(put_on_desk(counted, HeldCause.VANISHED, moment.now_ms, rules, moment.rng, why), before=payment)
     return Change(payment, look_again(counted, moment.now_ms, rules, moment.rng))
 
 
 def _after_search(payment: Payment, counted: Payment, sends: Sequence[Send], moment: _Moment) -> Change:
     rules, now = moment.rules, moment.now_ms
-    searched_since = counted.could_have_left_at_ms or counted.state_since_ms
-    proven = counted.not_found_count >= rules.not_found_needed and now - searched_since >= rules.not_found_grace_ms
+    proven = _proven_absent(counted, rules)
     first_send = counted.first_send_at_ms or counted.state_since_ms
-    may_have_left = sum(1 for send in sends if send.fate_unknown)
-    if now - first_send >= rules.send_window_ms or (proven and may_have_left >= rules.sends_max):
-        why = f"not found at MTN after {may_have_left} sends of unknown fate, and no further send is allowed"
-        return put_on_desk(counted, HeldCause.TOO_OLD, now, rules, moment.rng, why)
+    left = sum(1 for send in sends if send.left)
+    if now - first_send >= rules.send_window_ms or (proven and left >= rules.sends_max):
+        why = f"not found at MTN after {left} sends that may have left, and no further send is allowed"
+        return replace(put_on_desk(counted, HeldCause.TOO_OLD, now, rules, moment.rng, why), before=payment)
     again = look_again(counted, now, rules, moment.rng)
     if not proven or now >= payment.not_after_ms:
         return Change(payment, again)
@@ -231,17 +240,29 @@ def _after_search(payment: Payment, counted: Payment, sends: Sequence[Send], mom
     return Change(payment, replace(let_go(counted), work=Work.SEND, queue=Queue.RESCUE, due_at_ms=now))
 
 
+def _proven_absent(payment: Payment, rules: Rules) -> bool:
+    """Enough RESOURCE_NOT_FOUND, the last asked for when any send that could have left had had its grace (M5)."""
+    last = payment.not_found_last_at_ms
+    since = payment.could_have_left_at_ms or payment.state_since_ms
+    return (
+        payment.not_found_count >= rules.not_found_needed
+        and last is not None
+        and last - since >= rules.not_found_grace_ms
+    )
+
+
 def resend_permitted(payment: Payment, sends: Sequence[Send], now_ms: int, rules: Rules) -> bool:
     """Whether an unknown payment that is due to be sent may still be sent at this moment (asked again at the claim)."""
     last = payment.not_found_last_at_ms
     return (
         payment.state is State.UNKNOWN
-        and payment.not_found_count >= rules.not_found_needed
+        and payment.work is Work.SEND
+        and _proven_absent(payment, rules)
         and last is not None
         and now_ms - last <= rules.permission_age_ms
         and now_ms - (payment.first_send_at_ms or now_ms) < rules.send_window_ms
         and now_ms < payment.not_after_ms
-        and sum(1 for send in sends if send.fate_unknown) < rules.sends_max
+        and sum(1 for send in sends if send.left) < rules.sends_max
     )
 
 

@@ -6,15 +6,18 @@ Evidence isn't symmetric: that MTN has it counts whoever brings it and whenever;
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
-from momo_worker.payment.backoff import jittered, not_now_delay_ms, queue_of
+from momo_worker.payment.backoff import jittered, named_wait_ms, not_now_delay_ms, queue_of
 from momo_worker.payment.deciding import (
     acknowledged,
+    contradicted_by_earlier,
     contradiction,
     due_look,
     is_final,
     let_go,
     moved,
+    mtn_may_end,
     put_on_desk,
     search_anew,
 )
@@ -89,16 +92,12 @@ def decide(
         return _after_acceptance(payment, sends, report, now_ms=now_ms, rules=rules, rng=rng, adopting=adopting)
     if not unbroken(payment, report, now_ms):
         # Somebody else decides about this payment now; the send row keeps what we saw.
-        return Change(payment, payment)
+        return Change(payment, _searched_from_now(payment, report, now_ms))
     if verdict.answer is SendAnswer.NOT_NOW:
         return _after_not_now(payment, sends, verdict, now_ms=now_ms, rules=rules, rng=rng)
     if verdict.answer is SendAnswer.REFUSED:
-        after = replace(
-            moved(let_go(payment), State.UNKNOWN, now_ms),
-            could_have_left_at_ms=now_ms,
-            reason_code=verdict.code,
-            reason_message=verdict.message,
-        )
+        searched = search_anew(moved(let_go(payment), State.UNKNOWN, now_ms), now_ms)
+        after = replace(searched, reason_code=verdict.code, reason_message=verdict.message)
         # A refusal may fail a payment only after a GET answered RESOURCE_NOT_FOUND, so the look comes at once.
         return Change(payment, due_look(after, now_ms), Trigger.REFUSED, detail=_said(verdict))
     after = search_anew(moved(let_go(payment), State.UNKNOWN, now_ms), now_ms)
@@ -115,6 +114,17 @@ def lease_over(payment: Payment, *, now_ms: int, rules: Rules, rng: random.Rando
     return Change(payment, due_look(after, due_at, Queue.RESCUE), Trigger.LEASE_OVER)
 
 
+def _searched_from_now(payment: Payment, report: SendReport, now_ms: int) -> Payment:
+    """A sleeper's send may have left after the looks that seemed to prove that it never came (money-review S5): they prove nothing."""
+    if report.verdict.never_left or payment.attempt != report.attempt:
+        return payment
+    if payment.state is State.UNKNOWN and payment.work is Work.SEND:
+        return due_look(search_anew(payment, now_ms), now_ms, Queue.RESCUE)
+    if payment.state in (State.SENDING, State.UNKNOWN, State.HELD):
+        return search_anew(payment, now_ms)
+    return payment
+
+
 def _after_acceptance(
     payment: Payment,
     sends: Sequence[Send],
@@ -127,17 +137,23 @@ def _after_acceptance(
 ) -> Change:
     verdict = report.verdict
     if payment.attempt != report.attempt:
+        why = f"attempt {report.attempt} was accepted ({_said(verdict)}) after a later one had begun"
+        return contradicted_by_earlier(payment, now_ms, rules, rng, why)
+    twice = _accepted_before(sends, report)
+    if twice is not None:
         return contradiction(
-            payment, f"attempt {report.attempt} was accepted ({_said(verdict)}) after a later one had begun"
+            payment, f"MTN accepted sends {twice} and {report.number} of one reference; it may have paid twice"
         )
     if is_final(payment):
-        if payment.state is State.SUCCESSFUL or verdict.conflict:
+        # A used reference is no news where MTN itself has spoken of it; elsewhere it is: somebody held that it never came.
+        known = verdict.conflict and payment.acknowledged_at_ms is not None
+        if payment.state is State.SUCCESSFUL or known:
             return Change(payment, payment)
         return contradiction(payment, f"MTN accepted the request ({_said(verdict)})")
-    left_before = any(send.number < report.number and not send.never_left for send in sends)
-    if verdict.conflict and not left_before and not adopting and payment.acknowledged_at_ms is None:
+    explained = any(send.number < report.number and send.may_use_reference for send in sends)
+    if verdict.conflict and not explained and not adopting and payment.acknowledged_at_ms is None:
         why = "MTN says that this reference was used, but by this ledger nothing was sent under it"
-        if payment.state is State.HELD:
+        if payment.state is State.HELD and not mtn_may_end(payment):
             return Change(payment, let_go(payment))
         return put_on_desk(payment, HeldCause.REFERENCE_USED, now_ms, rules, rng, why)
     if payment.state is State.PENDING:
@@ -148,18 +164,39 @@ def _after_acceptance(
     return Change(payment, acknowledged(payment, now_ms, rules, rng), Trigger.ACKNOWLEDGED, detail=_said(verdict))
 
 
+def _accepted_before(sends: Sequence[Send], report: SendReport) -> int | None:
+    """Another send of the attempt that was answered 202, where this one was, too: only a 409 is what a second one may get."""
+    if report.verdict.conflict:
+        return None
+    return next(
+        (
+            send.number
+            for send in sends
+            if send.number != report.number
+            and send.ending is SendAnswer.ACCEPTED
+            and send.http_status == HTTPStatus.ACCEPTED
+        ),
+        None,
+    )
+
+
 def _after_not_now(
     payment: Payment, sends: Sequence[Send], verdict: SendVerdict, *, now_ms: int, rules: Rules, rng: random.Random
 ) -> Change:
     delay = not_now_delay_ms(payment.not_now_count, rules, rng)
     if verdict.retry_after_seconds is not None:
-        delay = max(delay, jittered(round(verdict.retry_after_seconds * 1000), rng))
+        delay = max(delay, named_wait_ms(verdict.retry_after_seconds, rng))
     counted = replace(let_go(payment), not_now_count=payment.not_now_count + 1)
-    if any(send.fate_unknown for send in sends):
+    if not all(send.ending is SendAnswer.NOT_NOW for send in sends):
         after = due_look(moved(counted, State.UNKNOWN, now_ms), now_ms + delay, Queue.RESCUE)
         return Change(payment, after, Trigger.NOT_NOW, detail=_said(verdict))
+    # Nothing was sent, so the hours in which an unknown send may be repeated haven't begun either (M5).
     back = replace(
-        moved(counted, State.ACCEPTED, now_ms), work=Work.SEND, queue=queue_of(payment), due_at_ms=now_ms + delay
+        moved(counted, State.ACCEPTED, now_ms),
+        work=Work.SEND,
+        queue=queue_of(payment),
+        due_at_ms=now_ms + delay,
+        first_send_at_ms=None,
     )
     return Change(payment, back, Trigger.NOT_NOW, detail=_said(verdict))
 

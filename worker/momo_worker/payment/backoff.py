@@ -14,6 +14,11 @@ def jittered(delay_ms: int, rng: random.Random) -> int:
     return max(1, round(delay_ms * rng.uniform(1 - _JITTER, 1 + _JITTER)))
 
 
+def named_wait_ms(seconds: float, rng: random.Random) -> int:
+    """The wait that MTN named itself: spread to the later side only, never cut short (design.md 7)."""
+    return round(seconds * 1000 * rng.uniform(1, 1 + _JITTER))
+
+
 def first_look_ms(payment: Payment, rules: Rules) -> int:
     """The first look comes when the payment is likely final: a person types a PIN, a transfer is quick."""
     if payment.product is Product.COLLECTION:

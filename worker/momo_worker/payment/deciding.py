@@ -107,15 +107,30 @@ def mtn_may_end(payment: Payment) -> bool:
     return payment.state is not State.HELD or payment.held_cause in CAUSES_MTN_MAY_END
 
 
-def contradiction(payment: Payment, what: str) -> Change:
-    """MTN said something against a state that was taken as closed: never dropped, never acted on (M8).
+def contradicted_by_earlier(payment: Payment, now_ms: int, rules: Rules, rng: random.Random, what: str) -> Change:
+    """MTN has an earlier attempt that was closed: told, and no further attempt goes out (M8).
 
-    The payment itself stays as it is: a later attempt may be under somebody's claim at this moment.
+    What could still be sent goes to a person's desk. A send that is on its way is stopped by M1's check, or has left and is
+    looked up from the desk; its word breaks no desk.
     """
+    told = contradiction(payment, what)
+    if payment.state not in (State.ACCEPTED, State.SENDING, State.UNKNOWN):
+        return told
+    desk = held(payment, HeldCause.SUSPECT_DUPLICATE, now_ms, rules, rng)
+    if payment.state is State.SENDING:
+        desk = replace(desk, could_have_left_at_ms=max(payment.lease_until_ms or 0, now_ms))
+    if payment.state is State.ACCEPTED:
+        # Nothing of this attempt is at MTN, so there is nothing to look up: only a person moves it on.
+        desk = replace(desk, work=None, due_at_ms=None)
+    return replace(told, after=desk)
+
+
+def contradiction(payment: Payment, what: str) -> Change:
+    """MTN said something against a state that was taken as closed: never dropped, never acted on (M8)."""
     return Change(
         payment,
         payment,
         Trigger.CONTRADICTION,
         detail=what,
-        alert=f"MTN contradicts the final state {payment.state.value}: {what}; compare with MTN's statement before paying again",
+        alert=f"MTN contradicts what this ledger held for settled: {what}; compare with MTN's statement before paying again",
     )

@@ -57,6 +57,10 @@ class Queue(StrEnum):
     LATE = "d_late"
 
 
+#: HTTP's own numbers for what a gateway refuses before anybody behind it hears of it: 401, 403, its 404, 429 (M4).
+_TURNED_AWAY = frozenset({401, 403, 404, 429})
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """One payment, whole."""
@@ -169,6 +173,16 @@ class Send:
     def fate_unknown(self) -> bool:
         """Money may have moved by this send and nobody knows."""
         return self.ending is None or self.ending is SendAnswer.UNKNOWN
+
+    @property
+    def left(self) -> bool:
+        """The wallet platform may have seen this request: it counts as one of the few that an attempt may make (M5)."""
+        return self.fate_unknown or self.ending is not SendAnswer.NOT_NOW
+
+    @property
+    def may_use_reference(self) -> bool:
+        """This send can be why MTN says that the reference is used. What the gateway turned away never reached the platform (M6)."""
+        return not self.never_left and (self.left or self.http_status not in _TURNED_AWAY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,8 @@ class Edge:
 
 def _edges() -> tuple[Edge, ...]:
     s, t, e = State, Trigger, EventType
-    to_desk = [Edge(b, s.HELD, t.PUT_ON_DESK, e.HELD) for b in (s.ACCEPTED, s.SENDING, s.UNKNOWN, s.PENDING)]
+    # From held itself, too: what MTN says later can turn a desk that its word may end into one that only a person may.
+    to_desk = [Edge(b, s.HELD, t.PUT_ON_DESK, e.HELD) for b in (s.ACCEPTED, s.SENDING, s.UNKNOWN, s.PENDING, s.HELD)]
     open_states = (s.SENDING, s.UNKNOWN, s.PENDING, s.HELD)
     by_mtn = [
         edge
@@ -108,6 +109,8 @@ def _edges() -> tuple[Edge, ...]:
     ]
     # Also from states that aren't final: an earlier attempt, closed long ago, may be the one that MTN speaks of (M8).
     against = [Edge(b, b, t.CONTRADICTION, e.CONTRADICTED) for b in s]
+    # No further attempt (M8): one that may still be sent stops here.
+    stopped = [Edge(b, s.HELD, t.CONTRADICTION, e.CONTRADICTED) for b in (s.ACCEPTED, s.SENDING, s.UNKNOWN)]
     return (
         Edge(None, s.ACCEPTED, t.TAKEN_IN, e.ACCEPTED),
         Edge(s.ACCEPTED, s.SENDING, t.CLAIMED, None),
@@ -135,6 +138,7 @@ def _edges() -> tuple[Edge, ...]:
         *by_mtn,
         *by_person,
         *against,
+        *stopped,
     )
 
 
