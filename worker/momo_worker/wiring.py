@@ -43,6 +43,7 @@ class House:
     """One process's parts, and what only its own loops need."""
 
     settings: Settings
+    ledger_id: str
     parts: Parts
     redis: redis.Redis
     metrics: Metrics
@@ -120,13 +121,17 @@ def claim_redis(client: redis.Redis, ledger_id: str) -> None:
         )
 
 
-def build(settings: Settings, *, concurrency: int | None = None) -> House:
-    """Everything a worker, a pump or an in-process command needs. Raises LedgerError or redis.RedisError when it may not start."""
+def build(settings: Settings, *, concurrency: int | None = None, claims_redis: bool = True) -> House:
+    """Everything a worker, a pump or an in-process command needs. Raises LedgerError or redis.RedisError when it may not start.
+
+    A command that also works while Redis is away builds without claiming it, and claims it before it sends anything there.
+    """
     clock = SystemClock()
     ledger = open_ledger(settings, clock)
     us = open_installation(ledger, settings)
     client = connect(settings.redis_address, connections=settings.call_threads * 2 + 32)
-    claim_redis(client, us.ledger_id)
+    if claims_redis:
+        claim_redis(client, us.ledger_id)
     metrics = Metrics(CollectorRegistry())
     slots = RedisSlots(Limiter(client, clock), clock)
     parts = Parts(
@@ -145,7 +150,14 @@ def build(settings: Settings, *, concurrency: int | None = None) -> House:
         explain=_explained,
         render=render,
     )
-    return House(settings, parts, client, metrics, celery_app(settings, concurrency=concurrency or settings.threads))
+    return House(
+        settings,
+        us.ledger_id,
+        parts,
+        client,
+        metrics,
+        celery_app(settings, concurrency=concurrency or settings.threads),
+    )
 
 
 def _explained(code: str | None) -> dict[str, str] | None:

@@ -42,6 +42,37 @@ def by_state(tx: Tx) -> list[StateGauge]:
     return [StateGauge(row[0], row[1], exponents.get(row[1], 0), row[3], int(row[4]), row[2]) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class OperationTotal:
+    """Payments of one operation, state and currency: how many, and how much."""
+
+    operation: str
+    state: str
+    reason_code: str | None
+    currency: str
+    exponent: int
+    count: int
+    amount_minor: int
+
+
+def by_operation(tx: Tx) -> list[OperationTotal]:
+    """Everything the ledger holds, by operation, state and reason; reads every payment, so it is for reports and not for gauges."""
+    rows = tx.conn.execute(
+        text(
+            "SELECT operation, state, reason_code, currency, min(exponent), count(*), sum(amount_minor) FROM payment "
+            "GROUP BY operation, state, reason_code, currency ORDER BY operation, state, reason_code"
+        )
+    )
+    return [OperationTotal(row[0], row[1], row[2], row[3], row[4], row[5], int(row[6])) for row in rows]
+
+
+def rejection(tx: Tx, source: str) -> str | None:
+    """Why the job of this entry was rejected, as the JSON that the event carries; None where it wasn't."""
+    return tx.conn.execute(
+        select(schema.rejected_job.c.errors).where(schema.rejected_job.c.source == source)
+    ).scalar_one_or_none()
+
+
 def held_by_cause(tx: Tx) -> dict[str, int]:
     """How many payments lie on a person's desk, by cause."""
     rows = tx.conn.execute(text("SELECT held_cause, count(*) FROM payment WHERE state = 'held' GROUP BY held_cause"))
