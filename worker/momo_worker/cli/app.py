@@ -1,6 +1,7 @@
 """The table of commands: words come in, the command's own file is loaded and run, an exit code goes out. No traceback ever reaches a user."""
 
 import importlib
+import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from momo_worker.cli.lazy import late
+from momo_worker.cli.options import WAIT_SECONDS
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, Refusal, refuse
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; gives the exit code."""
     as_json = "--json" in arguments
     try:
-        typer.main.get_command(app).main(args=list(arguments), prog_name="momo")
+        typer.main.get_command(app).main(args=_with_seconds(arguments), prog_name="momo")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else (DONE if ended.code is None else NO)
     except Refusal as refusal:
@@ -115,6 +117,16 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line before the user: whatever it is, it becomes a message
         return refuse(failures.as_refusal(error) or _our_mistake(error), as_json=as_json)
     return DONE
+
+
+def _with_seconds(arguments: Sequence[str]) -> list[str]:
+    """Write the number in where `--wait` stands alone: typer knows no option whose value may be left out."""
+    found: list[str] = []
+    for at, word in enumerate(arguments):
+        found.append(word)
+        if word == "--wait" and not re.fullmatch(r"[0-9.]+", "".join(arguments[at + 1 : at + 2])):
+            found.append(str(WAIT_SECONDS))
+    return found
 
 
 def _our_mistake(error: BaseException) -> Refusal:
