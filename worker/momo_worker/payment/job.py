@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from momo_worker.payment.job_text import Fraction, JobError, Problem, parse_fields, shown
 from momo_worker.payment.money import AmountError, Currency, parse_amount
 from momo_worker.payment.msisdn import MsisdnError, parse_msisdn
 from momo_worker.payment.notes import NOTE_MAX
 from momo_worker.payment.payment import Lane, Operation
 
-JOB_MAX_BYTES = 16 * 1024
+#: A job's reader and its errors are asked for here; how JSON is read stands in `job_text`.
+__all__ = ["FIELDS", "Job", "JobError", "Problem", "Terms", "account_of", "check_job", "parse_fields", "shown"]
+
 METADATA_MAX_BYTES = 4 * 1024
-#: Objects and lists inside one another: deep enough for any metadata, and far from where reading it would end a thread's stack.
-DEPTH_MAX = 32
-_VALUE_SHOWN = 80
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -45,27 +45,6 @@ FIELDS = (
     "not_after",
     "replaces",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One reason against a job."""
-
-    field: str
-    value: str
-    reason: str
-    advice: str
-
-    def as_dict(self) -> dict[str, str]:
-        return {"field": self.field, "value": self.value, "reason": self.reason, "advice": self.advice}
-
-
-class JobError(ValueError):
-    """A job that can't become a payment, with every problem found."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{p.field} {p.reason}" for p in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,90 +95,12 @@ class Terms:
     region: str | None
 
 
-class _Fraction(str):
-    """A JSON number with a point or an exponent, kept as it was written: never a float (M12)."""
-
-    __slots__ = ()
-
-
-def shown(value: object) -> str:
-    """A value as an error shows it: one line, short."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, default=str)
-    clean = "".join(char if char.isprintable() else "�" for char in text)
-    return clean if len(clean) <= _VALUE_SHOWN else clean[: _VALUE_SHOWN - 1] + "…"
-
-
-def parse_fields(payload: bytes, *, most_bytes: int = JOB_MAX_BYTES) -> dict[str, Any]:
-    """Read a job's JSON; raises JobError when it is no JSON object, too large, or names a field twice."""
-    if len(payload) > most_bytes:
-        raise JobError(
-            [
-                Problem(
-                    "job",
-                    f"{len(payload)} bytes",
-                    f"is over {most_bytes} bytes",
-                    "send one payment a job; metadata may have 4 KiB",
-                )
-            ]
-        )
-    try:
-        found = json.loads(
-            payload.decode("utf-8"),
-            parse_float=_Fraction,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object_without_doubles,
-        )
-    except UnicodeDecodeError:
-        raise JobError([_malformed(payload, "is not UTF-8", "encode the job as UTF-8")]) from None
-    except RecursionError:
-        raise JobError([_malformed(payload, "is nested too deeply", "send a flat JSON object")]) from None
-    except ValueError as error:
-        raise JobError(
-            [_malformed(payload, f"is not JSON: {error}", "send one JSON object in the field job")]
-        ) from None
-    if not isinstance(found, dict):
-        raise JobError(
-            [_malformed(payload, "is not a JSON object", 'send an object such as {"operation": "collect", …}')]
-        )
-    if _deeper_than(found, DEPTH_MAX):
-        raise JobError([_malformed(payload, "is nested too deeply", "send a flat JSON object")])
-    return found
-
-
-def _deeper_than(value: object, depth: int) -> bool:
-    """Whether anything lies deeper than this; level by level, since what is too deep would end a recursion, too."""
-    level = [value]
-    for _ in range(depth):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return any(isinstance(inner, dict | list) for inner in level)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object names a field twice")
-    return found
-
-
-def _malformed(payload: bytes, reason: str, advice: str) -> Problem:
-    return Problem("job", shown(payload[:200].decode("utf-8", "replace")), reason, advice)
-
-
 def account_of(fields: Mapping[str, Any]) -> str:
     """The account a job names, `default` where it names none; raises JobError for what can be no account's name."""
     name = fields.get("account")
     if name is None:
         return "default"
-    if not isinstance(name, str) or isinstance(name, _Fraction) or not _ACCOUNT.fullmatch(name):
+    if not isinstance(name, str) or isinstance(name, Fraction) or not _ACCOUNT.fullmatch(name):
         raise JobError(
             [
                 Problem(
@@ -226,7 +127,7 @@ def check_job(fields: Mapping[str, Any], terms: Terms) -> Job:
 
 def _metadata_text(value: object) -> str:
     """Metadata as it came, numbers digit for digit: it goes back to the producer and means nothing to us."""
-    if isinstance(value, _Fraction):
+    if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(key)}:{_metadata_text(item)}" for key, item in value.items()) + "}"
@@ -299,7 +200,7 @@ class _Reader:
             if required:
                 self.problem(name, "is missing", f"every job of this operation has {name}")
             return None
-        if not isinstance(value, str) or isinstance(value, _Fraction):
+        if not isinstance(value, str) or isinstance(value, Fraction):
             self.problem(name, "is not a string", f'send {name} as JSON text in "quotes"')
             return None
         if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
@@ -333,7 +234,7 @@ class _Reader:
         value = self.fields.get("amount")
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        elif isinstance(value, _Fraction):
+        elif isinstance(value, Fraction):
             self.problem(
                 "amount",
                 "is a JSON number with a fraction",
