@@ -54,6 +54,14 @@ class Heard:
     accepted: bool = False
 
 
+def bad_requests_before(tx: Tx, account: str, product: Product, verdicts: Sequence[SendVerdict]) -> int:
+    """How many 400 in a row came before these; with a 400 among them the gate is locked, so that two processes don't count the same one."""
+    if any(verdict.answer is SendAnswer.REFUSED and verdict.http_status == _BAD_REQUEST for verdict in verdicts):
+        return stops.lock_gate(tx, account, product).bad_requests
+    gate = stops.gates(tx).get((account, product.value))
+    return gate.bad_requests if gate else 0
+
+
 def speaks_of_us(verdicts: Sequence[SendVerdict], streak: int, limit: int) -> tuple[list[SendVerdict], int]:
     """Turn the third 400 in a row without a 202 between, and those after it, into "not now"; returns the streak that is left (M4)."""
     judged = []
@@ -177,7 +185,8 @@ def _take_probes(parts: Parts) -> list[tuple[str, Product]]:
     taken = []
     with parts.ledger.write() as tx:
         for (account, product), found in stops.gates(tx).items():
-            if account not in parts.accounts or found.closed_at_ms is None or (found.probe_at_ms or 0) > tx.now_ms:
+            known = account in parts.accounts and Product(product) in parts.accounts[account].credentials
+            if not known or found.closed_at_ms is None or (found.probe_at_ms or 0) > tx.now_ms:
                 continue
             gate = stops.lock_gate(tx, account, Product(product))
             if gate.closed_at_ms is None or (gate.probe_at_ms or 0) > tx.now_ms:

@@ -15,7 +15,11 @@ class ThreadRunner:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
 
     def run(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | None]:
-        """Yield each result as it comes, and None about once a second while nothing does; an exception of `work` is raised here."""
+        """Yield each result as it comes, and None about once a second while nothing does.
+
+        An exception of `work` is raised at the end: its neighbours' answers are known and must not be lost with it.
+        """
+        broken: BaseException | None = None
         done: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
         for item in items:
             self._pool.submit(work, item).add_done_callback(done.put)
@@ -27,7 +31,11 @@ class ThreadRunner:
                 yield None
                 continue
             left -= 1
-            yield future.result()
+            broken = broken or future.exception()
+            if future.exception() is None:
+                yield future.result()
+        if broken is not None:
+            raise broken
 
     def close(self) -> None:
         """Wait for calls on the wire; begin no new one."""
@@ -50,11 +58,16 @@ def in_batches(clock: Clock, results: Iterable[Result | None], *, every_seconds:
     """
     waiting: list[Result] = []
     yielded_at = clock.elapsed()
-    for result in results:
-        if result is not None:
-            waiting.append(result)
-        if waiting and clock.elapsed() - yielded_at >= every_seconds:
+    try:
+        for result in results:
+            if result is not None:
+                waiting.append(result)
+            if waiting and clock.elapsed() - yielded_at >= every_seconds:
+                yield waiting
+                waiting, yielded_at = [], clock.elapsed()
+    except Exception:
+        if waiting:
             yield waiting
-            waiting, yielded_at = [], clock.elapsed()
+        raise
     if waiting:
         yield waiting

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from momo_worker.clock import Clock
 
@@ -23,6 +24,9 @@ _SQLITE_FULL = 2
 ROWS_MAX = 500
 
 LedgerUnreachable = OperationalError
+
+#: What a transaction raises when the database fails it; the pool's timeout is no DBAPIError, and as much a failure.
+LEDGER_FAILURES = (DBAPIError, PoolTimeoutError)
 
 
 class LedgerError(Exception):

@@ -32,11 +32,23 @@ def current(ledger: Ledger) -> str | None:
         return MigrationContext.configure(tx.conn).get_current_revision()
 
 
+def _refuse_newer(ledger: Ledger, found: str | None) -> None:
+    """A schema that this release doesn't know was made by a later one; migrations only go forward."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise LedgerError(
+            f"the ledger at {ledger.where} has schema {found}, which this release doesn't know (its newest is {newest()}): "
+            "a newer release has migrated it; start that one"
+        )
+
+
 def migrate(ledger: Ledger) -> bool:
     """Apply what is missing in one transaction; True when anything was. Two at once: the second waits and finds nothing to do."""
     try:
-        if current(ledger) == newest():
+        found = current(ledger)
+        if found == newest():
             return False
+        _refuse_newer(ledger, found)
         with ledger.write() as tx:
             if tx.dialect == "postgresql":
                 tx.conn.exec_driver_sql("SELECT pg_advisory_xact_lock(726173001)")
@@ -60,6 +72,7 @@ def check_current(ledger: Ledger) -> None:
         raise LedgerError(
             f"the ledger at {ledger.where} can't be reached: {error.orig}; check MOMO_DATABASE_URL and the server"
         ) from None
+    _refuse_newer(ledger, found)
     if found != newest():
         raise LedgerError(
             f"the ledger at {ledger.where} has schema {found or 'none'}, and this release needs {newest()}; run `momo migrate`"

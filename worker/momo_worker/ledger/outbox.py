@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, text
 
-from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.engine import ROWS_MAX, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,15 @@ def mark_published(tx: Tx, ids: Sequence[int]) -> None:
         tx.conn.execute(_MARK, {"now": tx.now_ms, "ids": list(ids)})
 
 
-def publish_again_since(tx: Tx, since_ms: int) -> int:
-    """Put everything that was published since then back into the queue, marked as a replay."""
-    return tx.conn.execute(
-        text("UPDATE outbox SET published_at_ms = NULL, replayed = TRUE WHERE published_at_ms >= :since"),
-        {"since": since_ms},
-    ).rowcount
+_AGAIN = text(
+    "UPDATE outbox SET published_at_ms = NULL, replayed = TRUE WHERE id IN "
+    "(SELECT id FROM outbox WHERE published_at_ms >= :since ORDER BY published_at_ms LIMIT :limit)"
+)
+
+
+def publish_again_since(tx: Tx, since_ms: int, *, limit: int = ROWS_MAX) -> int:
+    """Put up to `limit` events that were published since then back into the queue, marked as a replay; fewer than that were the last."""
+    return tx.conn.execute(_AGAIN, {"since": since_ms, "limit": limit}).rowcount
 
 
 def publish_latest_again(tx: Tx, payment_ids: Sequence[str]) -> None:

@@ -103,7 +103,7 @@ payment = Table(
     Column("sequence", Integer, nullable=False),
     _word("reason_code", required=False),
     Column("reason_message", Text),
-    Column("financial_transaction_id", String(128)),
+    Column("financial_transaction_id", String(256)),
     Column("refunded_minor", BigInteger, nullable=False),
     _word("work", required=False),
     _word("queue"),

@@ -178,6 +178,41 @@ def cut_leases(tx: Tx, lease_ms: int) -> int:
     return tx.conn.execute(_LEASES_CUT, {"latest": tx.now_ms + lease_ms}).rowcount
 
 
+_CUT_MARKS = text(
+    "UPDATE payment SET released_until_ms = :released, "
+    "lease_until_ms = CASE WHEN lease_until_ms > :leased THEN :leased ELSE lease_until_ms END "
+    "WHERE account = :account AND product = :product AND work = :work AND released_until_ms > :released"
+)
+_PERMITTED_BEFORE = text(
+    "SELECT id FROM payment WHERE account = :account AND product = :product AND work = 'send' AND queue = :queue "
+    "AND due_at_ms IS NOT NULL AND due_at_ms <= :since AND state = 'unknown' ORDER BY due_at_ms LIMIT :limit"
+)
+
+
+def cut_marks(tx: Tx, account: str, product: Product, kind: Work, *, release_ms: int, lease_ms: int) -> int:
+    """Cut releases, and the leases under them, that end further ahead than the longest allowed (money-review C2)."""
+    values = {
+        "account": account,
+        "product": product.value,
+        "work": kind.value,
+        "released": tx.now_ms + release_ms,
+        "leased": tx.now_ms + lease_ms,
+    }
+    return tx.conn.execute(_CUT_MARKS, values).rowcount
+
+
+def permitted_before(tx: Tx, account: str, product: Product, age_ms: int, *, limit: int) -> list[str]:
+    """Unknown payments that were allowed to be sent again longer ago than this, and weren't."""
+    values = {
+        "account": account,
+        "product": product.value,
+        "queue": Queue.RESCUE.value,
+        "since": tx.now_ms - age_ms,
+        "limit": limit,
+    }
+    return [row[0] for row in tx.conn.execute(_PERMITTED_BEFORE, values)]
+
+
 def expired(tx: Tx, *, limit: int) -> list[str]:
     """Accepted payments after their `not_after`: nothing is sent any more."""
     return [row[0] for row in tx.conn.execute(_EXPIRED, {"now": tx.now_ms, "limit": limit})]

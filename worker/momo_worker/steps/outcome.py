@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from momo_worker.commons import gatekeeping, recording
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, stops
-from momo_worker.ledger.engine import Tx
+from momo_worker.ledger import moves
+from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.ledger.late import Late
 from momo_worker.payment import after_look, after_send
 from momo_worker.payment.payment import Change, Payment, Product, Send
@@ -40,7 +39,7 @@ def _record(parts: Parts, reports: Sequence[Report], write: Callable[[Parts, Seq
     try:
         write(parts, reports)
         return
-    except (moves.MoveLostError, DBAPIError):
+    except (moves.MoveLostError, *LEDGER_FAILURES):
         if len(reports) == 1:
             log.exception(
                 "an answer could not be recorded; the payment is looked up",
@@ -87,10 +86,9 @@ def _decide(
     payments: dict[str, Payment],
     sends: dict[str, list[Send]],
 ) -> tuple[list[Change], gatekeeping.Closed | None]:
-    gate = stops.gates(tx).get((account, product.value))
-    verdicts, streak = gatekeeping.speaks_of_us(
-        [report.verdict for report in reports], gate.bad_requests if gate else 0, parts.rules.bad_requests_in_a_row
-    )
+    verdicts = [report.verdict for report in reports]
+    before = gatekeeping.bad_requests_before(tx, account, product, verdicts)
+    verdicts, streak = gatekeeping.speaks_of_us(verdicts, before, parts.rules.bad_requests_in_a_row)
     changes: list[Change] = []
     endings: list[Send] = []
     heard: list[gatekeeping.Heard] = []

@@ -47,15 +47,14 @@ def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
             return []
         crashing = [payment for payment in due if _crashes(payment, parts)]
         going = [payment for payment in due if not _crashes(payment, parts)]
-        told = recording.conclude(tx, parts, [_off_the_line(parts, payment, tx.now_ms) for payment in crashing])
-        work.take_leases(tx, [payment.id for payment in going], parts.rules.lease_ms)
         attempts = moves.attempts_of(tx, [payment.id for payment in going])
-        looking = [
-            _looking(payment, attempts[payment.id, payment.attempt], tx.now_ms)
-            for payment in going
-            if (payment.id, payment.attempt) in attempts
-            and _ours(parts, payment, attempts[payment.id, payment.attempt])
-        ]
+        ours, others = _parted(parts, going, attempts)
+        changes = [_off_the_line(parts, payment, tx.now_ms) for payment in crashing]
+        # Not a look, and not the payment's fault: it is due again, perhaps for a process that has its credentials.
+        changes += [Change(payment, look_again(payment, tx.now_ms, parts.rules, parts.rng)) for payment in others]
+        told = recording.conclude(tx, parts, changes)
+        work.take_leases(tx, [payment.id for payment in ours], parts.rules.lease_ms)
+        looking = [_looking(payment, attempts[payment.id, payment.attempt], tx.now_ms) for payment in ours]
     recording.tell(parts, told)
     return looking
 
@@ -81,6 +80,18 @@ def _off_the_line(parts: Parts, payment: Payment, now_ms: int) -> Change:
     if payment.state is State.HELD:
         return Change(payment, look_again(payment, now_ms, parts.rules, parts.rng), alert=why)
     return put_on_desk(payment, HeldCause.CRASHES, now_ms, parts.rules, parts.rng, why)
+
+
+def _parted(
+    parts: Parts, payments: Sequence[Payment], attempts: dict[tuple[str, int], Attempt]
+) -> tuple[list[Payment], list[Payment]]:
+    """Payments that this process may ask about, and those that it may not."""
+    ours: list[Payment] = []
+    others: list[Payment] = []
+    for payment in payments:
+        attempt = attempts.get((payment.id, payment.attempt))
+        (ours if attempt is not None and _ours(parts, payment, attempt) else others).append(payment)
+    return ours, others
 
 
 def _ours(parts: Parts, payment: Payment, attempt: Attempt) -> bool:

@@ -7,6 +7,7 @@ import structlog
 
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, outbox
+from momo_worker.ledger.engine import ROWS_MAX
 from momo_worker.streams import FencedError, ResultsStream, StreamLostError
 
 log = structlog.get_logger(__name__)
@@ -70,12 +71,17 @@ class Relay:
 
     def _publish_again(self, known_last_id: str | None, why: str) -> None:
         """Redis lost results that the ledger had marked published: everything of the last day goes out once more."""
-        with self.parts.ledger.write() as tx:
-            current = installation.read(tx)
-            if current is None or current.results_last_id != known_last_id:
-                return  # another relay has noticed already
-            count = outbox.publish_again_since(tx, tx.now_ms - self.replay_ms)
-            installation.keep_results_last_id(tx, None)
+        count, left = 0, True
+        # In pieces; until the last one the ledger still knows the old id, so that a kill in between is only a pause.
+        while left:
+            with self.parts.ledger.write() as tx:
+                current = installation.read(tx)
+                if current is None or current.results_last_id != known_last_id:
+                    return  # another relay has noticed already
+                piece = outbox.publish_again_since(tx, tx.now_ms - self.replay_ms)
+                count, left = count + piece, piece == ROWS_MAX
+                if not left:
+                    installation.keep_results_last_id(tx, None)
         log.error("results were lost in Redis and are published again", why=why, count=count, action="replayed")
 
 

@@ -8,9 +8,10 @@ from momo_worker.commons import recording
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import moves, stops, work
 from momo_worker.ledger.engine import Tx
+from momo_worker.payment.after_look import permission_lost
 from momo_worker.payment.after_send import lease_over
 from momo_worker.payment.deciding import ended
-from momo_worker.payment.payment import Change
+from momo_worker.payment.payment import Change, Work
 from momo_worker.payment.transitions import State, Trigger
 
 log = structlog.get_logger(__name__)
@@ -29,12 +30,45 @@ class Rescue:
 
     def run(self) -> int:
         """One pass; returns how many payments were brought back."""
-        return self._leases() + self._expired()
+        return self._leases() + self._expired() + self._permissions()
+
+    def _cut_marks(self, tx: Tx) -> int:
+        """Looks are claimed and released like sends, and a clock that went back would keep them from being asked about, too."""
+        rules = self.parts.rules
+        return sum(
+            work.cut_marks(tx, account.name, product, kind, release_ms=rules.release_ms, lease_ms=rules.lease_ms)
+            for account in self.parts.accounts.values()
+            for product in account.credentials
+            for kind in Work
+        )
+
+    def _permissions(self) -> int:
+        """A payment that may be sent again and waits (a pause, a closed gate) is looked up meanwhile: MTN may have it after all."""
+        parts = self.parts
+        count = 0
+        for account in parts.accounts.values():
+            for product in account.credentials:
+                with parts.ledger.read() as tx:
+                    ids = work.permitted_before(tx, account.name, product, parts.rules.permission_age_ms, limit=_BATCH)
+                if ids:
+                    count += self._look_instead(ids)
+        return count
+
+    def _look_instead(self, ids: list[str]) -> int:
+        parts = self.parts
+        with parts.ledger.write() as tx:
+            changes = [
+                Change(payment, permission_lost(payment, tx.now_ms))
+                for payment in moves.lock(tx, ids, skip_locked=True).values()
+                if payment.state is State.UNKNOWN and payment.work is Work.SEND
+            ]
+            recording.conclude(tx, parts, changes)
+        return len(changes)
 
     def _leases(self) -> int:
         parts = self.parts
         with parts.ledger.write() as tx:
-            cut = work.cut_leases(tx, parts.rules.lease_ms)
+            cut = work.cut_leases(tx, parts.rules.lease_ms) + self._cut_marks(tx)
             over = work.leases_over(tx, limit=_BATCH)
             if not over:
                 self._waits_until_ms = None

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from momo_worker.commons import recording
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
 from momo_worker.ledger import moves, stops, work
-from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
 from momo_worker.payment import after_look, after_send
 from momo_worker.payment.deciding import ended, put_on_desk
@@ -145,7 +144,8 @@ def _as_claimed(tx: Tx, parts: Parts, payment: Payment) -> Change:
         fence=payment.fence + 1,
         lease_until_ms=tx.now_ms + parts.rules.lease_ms,
         claims_since_word=payment.claims_since_word + 1,
-        first_send_at_ms=payment.first_send_at_ms or tx.now_ms,
+        # Accepted says that every send so far ended "not now": M5's hours count from the first that may have done something.
+        first_send_at_ms=tx.now_ms if trigger is Trigger.CLAIMED else payment.first_send_at_ms or tx.now_ms,
         sends=payment.sends + 1,
         reference_id=reference_id(
             parts.namespace, payment.account, payment.operation.value, payment.idempotency_key, payment.attempt
@@ -228,6 +228,8 @@ class _Permit:
                 self._read_at is None
                 or now - self._read_at > self._parts.rules.permit_age_ms / 1000 * _PERMIT_AGE_SHARE
             ):
+                # Its own claim, too, where it was asked about before: a repetition asks again (M1).
+                self._open.add(wanted)
                 self._read(now)
             self._open.discard(wanted)
             if wanted not in self._granted:
@@ -239,7 +241,7 @@ class _Permit:
         try:
             with self._parts.ledger.read() as tx:
                 self._granted = work.permitted(tx, list(self._open), self._parts.rules.call_deadline_ms)
-        except DBAPIError as error:
+        except LEDGER_FAILURES as error:
             self._granted, self._read_at = frozenset(), None
             raise NotDepartedError("the ledger can't be read, so nothing is sent") from error
         # Counted from before the query, so that the answer is never younger in the books than it is.
@@ -293,7 +295,7 @@ def _begin_again(parts: Parts, item: Claimed, report: after_send.SendReport) -> 
             moves.end_sends(tx, [after_send.ended_send(report, tx.now_ms, unbroken=True)])
             moves.add_sends(tx, [_send_row(again, tx.now_ms)])
             moves.write_payments(tx, [(payment, replace(payment, sends=payment.sends + 1))])
-    except DBAPIError:
+    except LEDGER_FAILURES:
         log.exception(
             "the repetition of a send could not be written down and doesn't leave",
             payment_id=item.payment_id,

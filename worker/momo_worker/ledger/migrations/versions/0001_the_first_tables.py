@@ -140,7 +140,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("reason_code", sa.String(length=64), nullable=True),
         sa.Column("reason_message", sa.Text(), nullable=True),
-        sa.Column("financial_transaction_id", sa.String(length=128), nullable=True),
+        sa.Column("financial_transaction_id", sa.String(length=256), nullable=True),
         sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
         sa.Column("work", sa.String(length=64), nullable=True),
         sa.Column("queue", sa.String(length=64), nullable=False),
