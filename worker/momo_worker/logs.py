@@ -68,7 +68,7 @@ class _Out:
         event["time"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         ordered = {key: event.pop(key) for key in _LEADING if key in event}
         ordered.update(event)
-        line = scrub(json.dumps(ordered, ensure_ascii=False, default=_shown))
+        line = scrub(_encode(ordered))
         return line if line.isascii() else _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
     def write(self, text: str) -> None:
@@ -134,6 +134,9 @@ class _Handler(logging.StreamHandler[_Out]):
 def _shown(value: object) -> str:
     """What JSON doesn't know as text: ids, paths and amounts plainly, all else as it presents itself."""
     return repr(value) if type(value).__str__ is object.__str__ else str(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_shown).encode
 
 
 def _catch_what_nobody_caught() -> None:

@@ -37,10 +37,22 @@ _BY_FORM = (
     (re.compile(rf"(Key \([^)]*\))=\(.*?\)(?=[ .]|{_END_OF_LINE})"), rf"\1=({HIDDEN})"),
     (re.compile(rf"(Failing row contains) \(.*?\)(?=\.?{_END_OF_LINE})", re.DOTALL), rf"\1 ({HIDDEN})"),
 )
-#: One cheap look decides whether the patterns above are tried at all: most lines have none of these words.
-_WORTH_A_LOOK = re.compile(
-    r"bearer|basic|eyJ|://|ocp-apim|authorization|access_token|api_?key|\[parameters|Key \(|Failing row", re.IGNORECASE
+#: Cheap looks decide whether the patterns are tried at all: most lines have none of these words, and there are many lines.
+_WORTH_A_LOOK = (
+    "bearer",
+    "basic",
+    "eyj",
+    "://",
+    "ocp-apim",
+    "authorization",
+    "access_token",
+    "apikey",
+    "api_key",
+    "[parameters",
+    "key (",
+    "failing row",
 )
+_NUMBER_WORDS = ("msisdn", "party", "phone", "payer", "payee")
 
 #: Numbers by the word before them, also in a path: `msisdn='256…'`, `"partyId": "256…"`, `/accountholder/msisdn/256…`.
 _NUMBER = re.compile(
@@ -94,9 +106,12 @@ def forget_secrets() -> None:
 def scrub(text: str) -> str:
     """Replace registered secrets, then what looks like a credential, then mask numbers."""
     pattern = _registry.pattern
-    if pattern is not None:
+    if pattern is not None and any(form in text for form in _registry.forms):
         text = pattern.sub(HIDDEN, text)
-    if _WORTH_A_LOOK.search(text):
+    lowered = text.lower()
+    if any(word in lowered for word in _WORTH_A_LOOK):
         for form, shown in _BY_FORM:
             text = form.sub(shown, text)
-    return _NUMBER.sub(lambda match: match[1] + masked(match[2]), text)
+    if any(word in lowered for word in _NUMBER_WORDS):
+        text = _NUMBER.sub(lambda match: match[1] + masked(match[2]), text)
+    return text

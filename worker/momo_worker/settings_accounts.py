@@ -199,15 +199,24 @@ def _check_market(
         )
 
 
+def _own_or(own: int | None, shared: int) -> int:
+    """The account's own figure, which may be 0: no pace at all, on loopback."""
+    return shared if own is None else own
+
+
 def _account(
     name: str, section: AccountSection, market: Market, shared: PaceSection, where: Where, problems: Problems
 ) -> Account:
     pace = Pace(
-        look_apart_ms=section.pace.look_apart_ms or shared.look_apart_ms,
-        send_apart_ms=section.pace.send_apart_ms or shared.send_apart_ms,
+        look_apart_ms=_own_or(section.pace.look_apart_ms, shared.look_apart_ms),
+        send_apart_ms=_own_or(section.pace.send_apart_ms, shared.send_apart_ms),
     )
     if pace.look_apart_ms < LOOK_APART_MS_MIN and not loopback(market.base_url):
-        own = ("accounts", name, "pace", "look_apart_ms") if section.pace.look_apart_ms else ("pace", "look_apart_ms")
+        own = (
+            ("accounts", name, "pace", "look_apart_ms")
+            if section.pace.look_apart_ms is not None
+            else ("pace", "look_apart_ms")
+        )
         problems.add(
             where(*own),
             f"{pace.look_apart_ms} is more than the ten status reads a second that MTN answers",

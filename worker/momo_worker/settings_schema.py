@@ -123,15 +123,15 @@ class ResultsSection(Section):
 
 
 class PaceSection(Section):
-    look_apart_ms: Annotated[int, Field(ge=1, le=60_000)] = Pace().look_apart_ms
-    send_apart_ms: Annotated[int, Field(ge=1, le=60_000)] = Pace().send_apart_ms
+    look_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().look_apart_ms
+    send_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().send_apart_ms
 
 
 class AccountPaceSection(Section):
     """As `[pace]`, for one account; what is left out is `[pace]`'s."""
 
-    look_apart_ms: Annotated[int, Field(ge=1, le=60_000)] | None = None
-    send_apart_ms: Annotated[int, Field(ge=1, le=60_000)] | None = None
+    look_apart_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
+    send_apart_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
 
 
 class ProductSection(Section):

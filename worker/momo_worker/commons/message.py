@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from momo_worker.payment.payment import Work
 
-#: A message's payments: small for looks, which leave one each 105 ms and must not keep a thread for long.
+#: How many payments a message carries.
 BATCH_SENDS = 50
 BATCH_LOOKS = 10
 

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, insert, select, text, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from momo_worker.ledger import schema
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.many import Many
 from momo_worker.ledger.rows import (
+    ATTEMPT_FIELDS,
     MUTABLE_FIELDS,
+    SEND_FIELDS,
     attempt_columns,
     attempt_from,
     attempt_values,
@@ -53,7 +57,7 @@ _select_by_id = select(*payment_columns).where(schema.payment.c.id.in_(_ids)).or
 # wanted the full lock would wait for each other.
 _lock_by_id = _select_by_id.with_for_update(key_share=True)
 _lock_free_by_id = _select_by_id.with_for_update(skip_locked=True, key_share=True)
-_update_payment = (
+_update_payment = Many(
     update(schema.payment)
     .where(
         schema.payment.c.id == bindparam("guard_id"),
@@ -64,7 +68,7 @@ _update_payment = (
 )
 _select_sends = select(*send_columns).where(schema.send.c.payment_id.in_(_ids)).order_by(schema.send.c.number)
 _select_attempts = select(*attempt_columns).where(schema.attempt.c.payment_id.in_(_ids))
-_end_send = (
+_end_send = Many(
     update(schema.send)
     .where(
         schema.send.c.payment_id == bindparam("guard_payment"),
@@ -74,6 +78,19 @@ _end_send = (
     )
     .values({name: bindparam(name) for name in ("ended_at_ms", "ending", "never_left", "http_status", "code")})
 )
+
+
+_add_attempt = Many(insert(schema.attempt).inline(), ATTEMPT_FIELDS)
+_add_send = Many(insert(schema.send).inline(), SEND_FIELDS)
+_TRANSITION = ("payment_id", "attempt", "sequence", "before", "after", "trigger", "detail", "actor", "fence", "at_ms")
+_add_transition = Many(insert(schema.transition).inline(), _TRANSITION)
+_EVENT = ("event_id", "partition", "payment_id", "type", "body", "created_at_ms", "replayed")
+_add_event = {
+    "sqlite": Many(sqlite.insert(schema.outbox).on_conflict_do_nothing(index_elements=["event_id"]).inline(), _EVENT),
+    "postgresql": Many(
+        postgresql.insert(schema.outbox).on_conflict_do_nothing(index_elements=["event_id"]).inline(), _EVENT
+    ),
+}
 
 
 def lock(tx: Tx, ids: Sequence[str], *, skip_locked: bool = False) -> dict[str, Payment]:
@@ -123,20 +140,18 @@ def write_payments(tx: Tx, pairs: Sequence[tuple[Payment, Payment]]) -> None:
         }
         for before, after in changed
     ]
-    if tx.conn.execute(_update_payment, rows).rowcount != len(rows):
+    if _update_payment.run(tx, rows) != len(rows):
         raise MoveLostError(f"of {len(rows)} payments at least one had moved meanwhile")
 
 
 def add_attempts(tx: Tx, attempts: Sequence[Attempt]) -> None:
     """Keep new attempts; the schema refuses a reference that is already there."""
-    if attempts:
-        tx.conn.execute(insert(schema.attempt), [attempt_values(attempt) for attempt in attempts])
+    _add_attempt.run(tx, [attempt_values(attempt) for attempt in attempts])
 
 
 def add_sends(tx: Tx, sends: Sequence[Send]) -> None:
     """Keep sends without an ending, before the first byte leaves (M1)."""
-    if sends:
-        tx.conn.execute(insert(schema.send), [send_values(send) for send in sends])
+    _add_send.run(tx, [send_values(send) for send in sends])
 
 
 def end_sends(tx: Tx, sends: Sequence[Send]) -> None:
@@ -156,7 +171,7 @@ def end_sends(tx: Tx, sends: Sequence[Send]) -> None:
         }
         for send in sends
     ]
-    tx.conn.execute(_end_send, rows)
+    _end_send.run(tx, rows)
 
 
 def add_transitions(tx: Tx, transitions: Sequence[Transition]) -> None:
@@ -178,7 +193,7 @@ def add_transitions(tx: Tx, transitions: Sequence[Transition]) -> None:
         }
         for item in transitions
     ]
-    tx.conn.execute(insert(schema.transition), rows)
+    _add_transition.run(tx, rows)
 
 
 def add_events(tx: Tx, events: Sequence[ResultEvent]) -> None:
@@ -193,16 +208,11 @@ def add_events(tx: Tx, events: Sequence[ResultEvent]) -> None:
             "type": event.type,
             "body": event.body,
             "created_at_ms": tx.now_ms,
+            "replayed": False,
         }
         for event in events
     ]
-    tx.conn.execute(_add_event, rows)
-
-
-_add_event = text(
-    "INSERT INTO outbox (event_id, partition, payment_id, type, body, created_at_ms, replayed) "
-    "VALUES (:event_id, :partition, :payment_id, :type, :body, :created_at_ms, FALSE) ON CONFLICT (event_id) DO NOTHING"
-)
+    _add_event[tx.dialect].run(tx, rows)
 
 
 def follow_late(tx: Tx, payment_id: str, attempt: int, due_at_ms: int | None, looks: int) -> None:

@@ -18,14 +18,16 @@ AHEAD_SECONDS = 1.5
 #: And never more payments than this, whatever the pace.
 OUT_MAX = 1_000
 _LOCKED_AT_ONCE = 500
+_SLOW_LOOK_MS = 50
 
 #: Which queues of work a worker's queue carries: a till's send and look go before everything else.
 INTERACTIVE_QUEUES = (Queue.INTERACTIVE,)
 
 
-def messages(kind: Work, released: Sequence[work.Released], *, interactive: bool, claims_alone: int) -> list[Message]:
+def messages(
+    kind: Work, released: Sequence[work.Released], *, interactive: bool, claims_alone: int, size: int
+) -> list[Message]:
     """Batches of released payments; one that was claimed twice without a word travels alone (money-review S13)."""
-    size = BATCH_SENDS if kind is Work.SEND else BATCH_LOOKS
     together = [item.payment_id for item in released if item.claims_since_word < claims_alone]
     alone = [item.payment_id for item in released if item.claims_since_word >= claims_alone]
     found = [Message(kind, interactive, tuple(together[at : at + size])) for at in range(0, len(together), size)]
@@ -57,6 +59,13 @@ def room_for(account: Account, kind: Work) -> int:
     if apart_ms <= 0:
         return OUT_MAX
     return min(OUT_MAX, max(1, int(AHEAD_SECONDS * 1000 / apart_ms)))
+
+
+def _batch_size(account: Account, kind: Work) -> int:
+    """Looks at MTN's pace travel in small batches, since each waits for its slot in a thread."""
+    if kind is Work.LOOK and account.pace.look_apart_ms >= _SLOW_LOOK_MS:
+        return BATCH_LOOKS
+    return BATCH_SENDS
 
 
 def release_due(parts: Parts, hand_over: Callable[[Message], None]) -> int:
@@ -92,7 +101,13 @@ def _take(parts: Parts, account: str, product: Product, kind: Work, queue: Queue
         released = work.release(
             tx, account, product, kind, queue, limit=min(share, _LOCKED_AT_ONCE), release_ms=parts.rules.release_ms
         )
-    return messages(kind, released, interactive=queue in INTERACTIVE_QUEUES, claims_alone=parts.rules.claims_alone)
+    return messages(
+        kind,
+        released,
+        interactive=queue in INTERACTIVE_QUEUES,
+        claims_alone=parts.rules.claims_alone,
+        size=_batch_size(parts.accounts[account], kind),
+    )
 
 
 def _stopped(tx: Tx, account: str, product: Product, kind: Work) -> bool:
