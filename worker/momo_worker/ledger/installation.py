@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, RowMapping, Table, insert, select, text, update
+from sqlalchemy import RowMapping, Table, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from momo_worker.accounts import Account
@@ -75,7 +75,11 @@ def _write_new(tx: Tx, given: uuid.UUID | None) -> Installation:
         "tide_at_ms": tx.now_ms,
         "created_at_ms": tx.now_ms,
     }
-    if tx.conn.execute(_insert_or_leave(tx, schema.installation), row).rowcount != 1:
+    # Asked by RETURNING: psycopg's row count of an INSERT that may leave the row alone says nothing here.
+    if (
+        tx.conn.execute(_insert_or_leave(tx, schema.installation).returning(schema.installation.c.id), row).first()
+        is None
+    ):
         # Another process started at the same moment and was first.
         return prepare(tx, given, sandbox_only=True)
     tx.conn.execute(
@@ -85,7 +89,7 @@ def _write_new(tx: Tx, given: uuid.UUID | None) -> Installation:
     return fresh
 
 
-def _insert_or_leave(tx: Tx, table: Table) -> Executable:
+def _insert_or_leave(tx: Tx, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Insert a row unless it is there; waits for a transaction that is just writing it."""
     kind = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
     return kind(table).on_conflict_do_nothing()
