@@ -61,14 +61,17 @@ def simulator_part(environment: Mapping[str, str], port: int, data: Path, settin
     return Part("simulator", words, environment, output=subprocess.DEVNULL)
 
 
+# Celery says its last words on standard output, which belongs to the answer of `momo up --json`.
+
+
 def pump_part(environment: Mapping[str, str], number: int) -> Part:
     """One pump."""
-    return Part(f"pump-{number}", momo("pump"), environment, PUMP_STOP_SECONDS)
+    return Part(f"pump-{number}", momo("pump"), environment, PUMP_STOP_SECONDS, sys.stderr)
 
 
 def worker_part(environment: Mapping[str, str], number: int) -> Part:
     """One worker."""
-    return Part(f"worker-{number}", momo("worker"), environment, WORKER_STOP_SECONDS)
+    return Part(f"worker-{number}", momo("worker"), environment, WORKER_STOP_SECONDS, sys.stderr)
 
 
 def wait_for_simulator(process: subprocess.Popen[str], port: int, clock: Clock) -> None:

@@ -35,8 +35,9 @@ class Part:
     environment: Mapping[str, str] = field(repr=False)
     #: How long it may take to end by itself once it is asked to.
     stop_seconds: float = 10.0
-    #: Where its standard output goes; None is ours.
+    #: Where its standard output and its logs go; None is where ours go.
     output: int | IO[str] | None = None
+    logs: IO[str] | None = None
 
 
 @dataclass(slots=True)
@@ -166,6 +167,7 @@ def _spawn(part: Part) -> subprocess.Popen[str]:
         env=dict(part.environment),
         stdin=subprocess.DEVNULL,
         stdout=part.output,
+        stderr=part.logs,
         text=True,
         process_group=0,
     )
