@@ -23,6 +23,7 @@ from momo_worker import logs
 from momo_worker.cli import household, producers
 from momo_worker.cli.deeds import demo_books, demo_jobs
 from momo_worker.cli.deeds.demo_screen import Screen
+from momo_worker.cli.deeds.results import flattened
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, NotReachable
 from momo_worker.cli.supervisor import Part, Supervisor, leashed
 from momo_worker.clock import SystemClock
@@ -192,16 +193,9 @@ class _Demo:
     def _read(self, client: redis.Redis, last_id: str) -> str:
         """Read what is new on the results stream, as an application does."""
         found: Any = client.xread({RESULTS: last_id}, count=500, block=_BLOCK_MS)
-        streams = found.values() if isinstance(found, dict) else [entries for _, entries in found or []]
-        for entries in streams:
-            flat = (
-                entries[0]
-                if entries and isinstance(entries[0], list) and isinstance(entries[0][0], list | tuple)
-                else entries
-            )
-            for entry_id, fields in flat:
-                self.books.apply(fields[b"event"])
-                last_id = entry_id.decode()
+        for entry_id, fields in flattened(found):
+            self.books.apply(fields[b"event"])
+            last_id = entry_id.decode()
         return last_id
 
     def _may_go_on(self) -> None:

@@ -2,10 +2,22 @@
 
 from typing import Any
 
+from rich.console import Console
+
 from momo_worker.payment.events import rfc3339
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
 from momo_worker.payment.payment import Payment
+
+#: An id that was cut to fit a terminal can't be copied.
+_WIDTH_LEAST = 180
+
+
+def wide_console() -> Console:
+    """For tables: whole words, however narrow the terminal."""
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.width = max(console.width, _WIDTH_LEAST)
+    return console
 
 
 def moment(at_ms: int | None) -> str | None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from rich.console import Console
 from rich.table import Table
 
 from momo_worker import logs
 from momo_worker.cli import household
+from momo_worker.cli.deeds.showing import wide_console
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, WrongUse, say, say_json
 from momo_worker.cli.supervisor import Supervisor, leashed
 from momo_worker.clock import SystemClock
@@ -220,7 +220,7 @@ def _tell(wanted: Wanted, settings: Settings, server: EmbeddedValkey | None, sup
         )
     table.add_row("metrics", f"from {pump_port} (pumps) and {worker_port} (workers) on: /metrics, /healthz")
     table.add_row("processes", ", ".join(f"{name} {pid}" for name, pid in pids.items()))
-    Console(soft_wrap=True).print(table)
+    wide_console().print(table)
     if wanted.simulator:
         say(f"In another terminal:  export MOMO_HOME={settings.home}")
     say("Ctrl-C ends it all.")
