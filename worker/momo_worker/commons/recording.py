@@ -45,13 +45,13 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
                 told.append(Told(change, None))
             continue
         edge = edge_for(change.before.state, change.after.state, change.trigger)
-        after = replace(change.after, sequence=change.before.sequence + 1) if edge.event else change.after
+        after = change.after.but(sequence=change.before.sequence + 1) if edge.event else change.after
         pairs.append((change.before, after))
         transitions.append(_transition(change, after))
         if edge.event:
             reason = _reason(parts, change, after)
             events.append(payment_event(parts.namespace, parts.epoch, after, edge.event, tx.now_ms, reason))
-        told.append(Told(replace(change, after=after), edge))
+        told.append(Told(replace(change, after=after) if edge.event else change, edge))
     moves.write_payments(tx, pairs)
     moves.add_transitions(tx, transitions)
     moves.add_events(tx, events)

@@ -43,11 +43,11 @@ attempt_columns = tuple(schema.attempt.c[name] for name in ATTEMPT_FIELDS)
 
 def payment_from(row: Sequence[Any]) -> Payment:
     """A row of `payment_columns`, in their order, as a value."""
-    values: list[Any] = [
-        value if reader is None or value is None else reader[value]
-        for value, reader in zip(row, _PAYMENT_READERS, strict=True)
-    ]
-    return Payment(*values)
+    values = {
+        name: value if reader is None or value is None else reader[value]
+        for name, value, reader in zip(PAYMENT_FIELDS, row, _PAYMENT_READERS, strict=True)
+    }
+    return Payment(**values)  # type: ignore[arg-type]  # the readers turn words into the enumerations that the fields have
 
 
 def send_from(row: Mapping[str, Any] | RowMapping) -> Send:

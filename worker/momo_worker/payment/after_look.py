@@ -78,15 +78,15 @@ def decide(
         return Change(payment, payment)
     if report.verdict.cause is Cause.NOT_DEPARTED:
         # We held it back ourselves, for want of a slot: it wasn't a look, so nothing is counted and nothing backs off.
-        soon = replace(let_go(payment), due_at_ms=now_ms + jittered(_NO_SLOT_DELAY_MS, rng))
+        soon = let_go(payment).but(due_at_ms=now_ms + jittered(_NO_SLOT_DELAY_MS, rng))
         return Change(payment, soon)
-    payment_heard = replace(payment, hint_at_ms=_hint_left(payment, report))
+    payment_heard = payment.but(hint_at_ms=_hint_left(payment, report))
     if report.verdict.answer is LookAnswer.NOT_FOUND:
         return _after_not_found(payment, payment_heard, sends, moment)
     again = look_again(payment_heard, now_ms, rules, rng)
     wait = report.verdict.retry_after_seconds
     if wait is not None and again.due_at_ms is not None:
-        again = replace(again, due_at_ms=max(again.due_at_ms, now_ms + named_wait_ms(wait, rng)))
+        again = again.but(due_at_ms=max(again.due_at_ms, now_ms + named_wait_ms(wait, rng)))
     return Change(payment, again)
 
 
@@ -121,7 +121,7 @@ def _after_found(payment: Payment, moment: _Moment) -> Change:
     if is_final(payment):
         return _against_final(payment, moment, wrong)
     # The hint has been followed; kept, it would make a desk that is looked up hourly due at once, again and again.
-    heard = replace(payment, hint_at_ms=_hint_left(payment, moment.report))
+    heard = payment.but(hint_at_ms=_hint_left(payment, moment.report))
     if payment.state is State.ACCEPTED:
         # Only another attempt's or a stranger's payment can be found while ours was never sent.
         why = "found at MTN before it was sent"
@@ -132,16 +132,14 @@ def _after_found(payment: Payment, moment: _Moment) -> Change:
         why = f"MTN's answer under our reference isn't our payment: {wrong}"
         return replace(put_on_desk(heard, HeldCause.MISMATCH, now, rules, rng, why), before=payment)
     if verdict.status is Status.SUCCESSFUL:
-        after = replace(
-            ended(payment, State.SUCCESSFUL, now, None, None),
+        after = ended(payment, State.SUCCESSFUL, now, None, None).but(
             financial_transaction_id=verdict.financial_transaction_id,
             acknowledged_at_ms=payment.acknowledged_at_ms or now,
         )
         return Change(payment, after, Trigger.FOUND_SUCCESSFUL)
     if verdict.status is Status.FAILED:
         code = verdict.reason_code or "UNSPECIFIED"
-        after = replace(
-            ended(payment, State.FAILED, now, code, verdict.reason_message),
+        after = ended(payment, State.FAILED, now, code, verdict.reason_message).but(
             acknowledged_at_ms=payment.acknowledged_at_ms or now,
         )
         return Change(payment, after, Trigger.FOUND_FAILED, detail=verdict.reason_code)
@@ -149,8 +147,7 @@ def _after_found(payment: Payment, moment: _Moment) -> Change:
 
 
 def _after_pending(payment: Payment, moment: _Moment) -> Change:
-    heard = replace(
-        payment,
+    heard = payment.but(
         hint_at_ms=_hint_left(payment, moment.report),
         not_found_count=0,
         not_found_first_at_ms=None,
@@ -203,8 +200,7 @@ def _counted(payment: Payment, moment: _Moment) -> Payment:
     last = payment.not_found_last_at_ms
     if last is not None and began - last < moment.rules.not_found_apart_ms:
         return payment
-    return replace(
-        payment,
+    return payment.but(
         not_found_count=payment.not_found_count + 1,
         not_found_first_at_ms=payment.not_found_first_at_ms or began,
         not_found_last_at_ms=began,
@@ -237,7 +233,7 @@ def _after_search(payment: Payment, counted: Payment, sends: Sequence[Send], mom
     if not proven or now >= payment.not_after_ms:
         return Change(payment, again)
     # The same reference may be sent again; straight from unknown, never by way of accepted (money-review S4).
-    return Change(payment, replace(let_go(counted), work=Work.SEND, queue=Queue.RESCUE, due_at_ms=now))
+    return Change(payment, let_go(counted).but(work=Work.SEND, queue=Queue.RESCUE, due_at_ms=now))
 
 
 def _proven_absent(payment: Payment, rules: Rules) -> bool:
@@ -268,5 +264,5 @@ def resend_permitted(payment: Payment, sends: Sequence[Send], now_ms: int, rules
 
 def permission_lost(payment: Payment, now_ms: int) -> Payment:
     """Back to looking: the permission grew old (a pause, a closed gate) before it was used."""
-    fresh = replace(payment, not_found_count=0, not_found_first_at_ms=None, not_found_last_at_ms=None)
+    fresh = payment.but(not_found_count=0, not_found_first_at_ms=None, not_found_last_at_ms=None)
     return due_look(fresh, now_ms, Queue.RESCUE)

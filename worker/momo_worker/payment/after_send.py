@@ -5,7 +5,7 @@ Evidence isn't symmetric: that MTN has it counts whoever brings it and whenever;
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from momo_worker.payment.backoff import jittered, named_wait_ms, not_now_delay_ms, queue_of
@@ -97,7 +97,7 @@ def decide(
         return _after_not_now(payment, sends, verdict, now_ms=now_ms, rules=rules, rng=rng)
     if verdict.answer is SendAnswer.REFUSED:
         searched = search_anew(moved(let_go(payment), State.UNKNOWN, now_ms), now_ms)
-        after = replace(searched, reason_code=verdict.code, reason_message=verdict.message)
+        after = searched.but(reason_code=verdict.code, reason_message=verdict.message)
         # A refusal may fail a payment only after a GET answered RESOURCE_NOT_FOUND, so the look comes at once.
         return Change(payment, due_look(after, now_ms), Trigger.REFUSED, detail=_said(verdict))
     after = search_anew(moved(let_go(payment), State.UNKNOWN, now_ms), now_ms)
@@ -108,7 +108,7 @@ def decide(
 def lease_over(payment: Payment, *, now_ms: int, rules: Rules, rng: random.Random) -> Change:
     """Rescue found a claim whose lease has ended without a word: its send has no ending, so its fate is unknown."""
     # The sleeper may still send up to the end of its lease: M1's check refuses it later than that.
-    unclaimed = replace(moved(payment, State.UNKNOWN, now_ms), lease_until_ms=None, released_until_ms=None)
+    unclaimed = moved(payment, State.UNKNOWN, now_ms).but(lease_until_ms=None, released_until_ms=None)
     after = search_anew(unclaimed, payment.lease_until_ms or now_ms)
     due_at = now_ms + jittered(rules.first_look_unknown_ms, rng)
     return Change(payment, due_look(after, due_at, Queue.RESCUE), Trigger.LEASE_OVER)
@@ -186,13 +186,12 @@ def _after_not_now(
     delay = not_now_delay_ms(payment.not_now_count, rules, rng)
     if verdict.retry_after_seconds is not None:
         delay = max(delay, named_wait_ms(verdict.retry_after_seconds, rng))
-    counted = replace(let_go(payment), not_now_count=payment.not_now_count + 1)
+    counted = let_go(payment).but(not_now_count=payment.not_now_count + 1)
     if not all(send.ending is SendAnswer.NOT_NOW for send in sends):
         after = due_look(moved(counted, State.UNKNOWN, now_ms), now_ms + delay, Queue.RESCUE)
         return Change(payment, after, Trigger.NOT_NOW, detail=_said(verdict))
     # Nothing was sent, so the hours in which an unknown send may be repeated haven't begun either (M5).
-    back = replace(
-        moved(counted, State.ACCEPTED, now_ms),
+    back = moved(counted, State.ACCEPTED, now_ms).but(
         work=Work.SEND,
         queue=queue_of(payment),
         due_at_ms=now_ms + delay,

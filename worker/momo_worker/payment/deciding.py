@@ -16,25 +16,24 @@ def is_final(payment: Payment) -> bool:
 
 def let_go(payment: Payment) -> Payment:
     """The claim is over and word was recorded: no lease, no release, no count of wordless claims."""
-    return replace(payment, lease_until_ms=None, released_until_ms=None, claims_since_word=0)
+    return payment.but(lease_until_ms=None, released_until_ms=None, claims_since_word=0)
 
 
 def due_look(payment: Payment, at_ms: int, queue: Queue | None = None) -> Payment:
     """Due for a look at `at_ms`, or earlier where a callback hinted (a hint that came meanwhile isn't overwritten)."""
     if payment.hint_at_ms is not None:
         at_ms = min(at_ms, payment.hint_at_ms)
-    return replace(payment, work=Work.LOOK, queue=queue or queue_of(payment), due_at_ms=at_ms)
+    return payment.but(work=Work.LOOK, queue=queue or queue_of(payment), due_at_ms=at_ms)
 
 
 def moved(payment: Payment, to: State, now_ms: int) -> Payment:
     """In another state since now; what belonged to the old one is gone."""
-    return replace(payment, state=to, state_since_ms=now_ms, held_cause=None)
+    return payment.but(state=to, state_since_ms=now_ms, held_cause=None)
 
 
 def ended(payment: Payment, to: State, now_ms: int, code: str | None, message: str | None) -> Payment:
     """Final: due for nothing any more."""
-    return replace(
-        moved(let_go(payment), to, now_ms),
+    return moved(let_go(payment), to, now_ms).but(
         reason_code=code,
         reason_message=message,
         work=None,
@@ -45,7 +44,7 @@ def ended(payment: Payment, to: State, now_ms: int, code: str | None, message: s
 
 def held(payment: Payment, cause: HeldCause, now_ms: int, rules: Rules, rng: random.Random) -> Payment:
     """On a person's desk, looked up on at held's own pace."""
-    desk = replace(moved(let_go(payment), State.HELD, now_ms), held_cause=cause)
+    desk = moved(let_go(payment), State.HELD, now_ms).but(held_cause=cause)
     delay = held_look_ms(desk, now_ms, rules, rng) or rules.held_look_ms
     return due_look(desk, now_ms + delay, Queue.LATE)
 
@@ -63,8 +62,7 @@ def put_on_desk(payment: Payment, cause: HeldCause, now_ms: int, rules: Rules, r
 
 def acknowledged(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Payment:
     """Pending: MTN has it; the counts of a search that is over start anew."""
-    known = replace(
-        moved(let_go(payment), State.PENDING, now_ms),
+    known = moved(let_go(payment), State.PENDING, now_ms).but(
         acknowledged_at_ms=payment.acknowledged_at_ms or now_ms,
         looks=0,
         not_now_count=0,
@@ -77,12 +75,10 @@ def acknowledged(payment: Payment, now_ms: int, rules: Rules, rng: random.Random
 
 def look_again(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Payment:
     """Still followed: the next look by the pace of its state, for as long as it takes."""
-    after = replace(let_go(payment), looks=payment.looks + 1)
+    after = let_go(payment).but(looks=payment.looks + 1)
     if payment.state is State.HELD:
         delay = held_look_ms(payment, now_ms, rules, rng)
-        return (
-            replace(after, work=None, due_at_ms=None) if delay is None else due_look(after, now_ms + delay, Queue.LATE)
-        )
+        return after.but(work=None, due_at_ms=None) if delay is None else due_look(after, now_ms + delay, Queue.LATE)
     if payment.state is State.UNKNOWN:
         return due_look(after, now_ms + jittered(rules.not_found_apart_ms, rng), payment.queue)
     return due_look(after, now_ms + look_delay_ms(payment, now_ms, rules, rng))
@@ -90,8 +86,7 @@ def look_again(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) 
 
 def search_anew(payment: Payment, left_at_ms: int) -> Payment:
     """A send whose fate isn't known may have left until `left_at_ms`: only what MTN says after that counts (M5)."""
-    return replace(
-        payment,
+    return payment.but(
         could_have_left_at_ms=max(left_at_ms, payment.could_have_left_at_ms or 0),
         looks=0,
         not_found_count=0,
@@ -118,10 +113,10 @@ def contradicted_by_earlier(payment: Payment, now_ms: int, rules: Rules, rng: ra
         return told
     desk = held(payment, HeldCause.SUSPECT_DUPLICATE, now_ms, rules, rng)
     if payment.state is State.SENDING:
-        desk = replace(desk, could_have_left_at_ms=max(payment.lease_until_ms or 0, now_ms))
+        desk = desk.but(could_have_left_at_ms=max(payment.lease_until_ms or 0, now_ms))
     if payment.state is State.ACCEPTED:
         # Nothing of this attempt is at MTN, so there is nothing to look up: only a person moves it on.
-        desk = replace(desk, work=None, due_at_ms=None)
+        desk = desk.but(work=None, due_at_ms=None)
     return replace(told, after=desk)
 
 

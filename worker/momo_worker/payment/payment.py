@@ -3,8 +3,9 @@
 All times are the ledger's, whole milliseconds since the epoch, and end in `_ms`; amounts are minor units.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 from momo_worker.payment.transitions import HeldCause, State, Trigger
 from momo_worker.payment.verdict import RenderedRequest, SendAnswer
@@ -61,9 +62,9 @@ class Queue(StrEnum):
 _TURNED_AWAY = frozenset({401, 403, 404, 429})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Payment:
-    """One payment, whole."""
+    """One payment, whole. Without slots, so that `but` can copy it at once."""
 
     # What was asked for; never changes.
     id: str
@@ -121,6 +122,22 @@ class Payment:
     not_found_count: int = 0
     not_found_first_at_ms: int | None = None
     not_found_last_at_ms: int | None = None
+
+    def but(self, **changes: Any) -> "Payment":
+        """The same payment with these fields changed.
+
+        A payment meets this some twenty times on its way, and dataclasses.replace, which reads and sets fifty fields one by one,
+        took a tenth of all CPU (measured).
+        """
+        if not changes.keys() <= _FIELDS:
+            raise TypeError(f"a payment has no {', '.join(sorted(changes.keys() - _FIELDS))}")
+        changed = object.__new__(Payment)
+        changed.__dict__.update(self.__dict__)
+        changed.__dict__.update(changes)
+        return changed
+
+
+_FIELDS = frozenset(each.name for each in fields(Payment))
 
 
 @dataclass(frozen=True, slots=True)

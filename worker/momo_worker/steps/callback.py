@@ -1,7 +1,5 @@
 """A callback's reference comes in; the payment's next look comes forward, nothing else (M11). Believes nothing and writes no state."""
 
-from dataclasses import replace
-
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import moves
 from momo_worker.payment.payment import Work
@@ -17,8 +15,8 @@ def hint(parts: Parts, reference: str) -> bool:
             return False
         if payment.hint_at_ms is not None and tx.now_ms - payment.hint_at_ms < parts.rules.hint_apart_ms:
             return False
-        hinted = replace(payment, hint_at_ms=tx.now_ms)
+        hinted = payment.but(hint_at_ms=tx.now_ms)
         if payment.work is Work.LOOK and payment.due_at_ms is not None:
-            hinted = replace(hinted, due_at_ms=min(payment.due_at_ms, tx.now_ms))
+            hinted = hinted.but(due_at_ms=min(payment.due_at_ms, tx.now_ms))
         moves.write_payments(tx, [(payment, hinted)])
     return True

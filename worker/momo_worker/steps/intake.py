@@ -216,7 +216,7 @@ class _Batch:
         )
         # A customer is waiting: released with the insert, so that no pump's tick stands between the job and its send.
         at_once = job.lane is Lane.INTERACTIVE and start <= now
-        return replace(fresh, released_until_ms=now + parts.rules.release_ms) if at_once else fresh
+        return fresh.but(released_until_ms=now + parts.rules.release_ms) if at_once else fresh
 
     def other(self, account: Account, field: str, key: str | None) -> Payment | None:
         """The payment another field of the job names by its key."""

@@ -93,7 +93,7 @@ def _decide(
     endings: list[Send] = []
     heard: list[gatekeeping.Heard] = []
     for report, verdict in zip(reports, verdicts, strict=True):
-        judged = replace(report, verdict=verdict)
+        judged = report if verdict is report.verdict else replace(report, verdict=verdict)
         payment = payments[report.payment_id]
         ending = after_send.ended_send(judged, tx.now_ms, unbroken=after_send.unbroken(payment, judged, tx.now_ms))
         endings.append(ending)

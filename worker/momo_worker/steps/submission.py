@@ -119,7 +119,7 @@ def _sort(
 def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[Send]) -> Change | None:
     if payment.account not in parts.accounts or payment.product not in parts.accounts[payment.account].credentials:
         # Nothing of the payment is wrong; this process only isn't configured for it. Another may be.
-        later = replace(payment, released_until_ms=None, due_at_ms=tx.now_ms + parts.rules.not_now_ceiling_ms)
+        later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + parts.rules.not_now_ceiling_ms)
         return Change(
             payment, later, alert=f"no credentials for {payment.account} {payment.product.value} in this process"
         )
@@ -137,8 +137,7 @@ def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[
 
 def _as_claimed(tx: Tx, parts: Parts, payment: Payment) -> Change:
     trigger = Trigger.RESENT if payment.state is State.UNKNOWN else Trigger.CLAIMED
-    after = replace(
-        payment,
+    after = payment.but(
         state=State.SENDING,
         state_since_ms=tx.now_ms,
         fence=payment.fence + 1,
@@ -294,7 +293,7 @@ def _begin_again(parts: Parts, item: Claimed, report: after_send.SendReport) -> 
             again = replace(item, number=item.number + 1)
             moves.end_sends(tx, [after_send.ended_send(report, tx.now_ms, unbroken=True)])
             moves.add_sends(tx, [_send_row(again, tx.now_ms)])
-            moves.write_payments(tx, [(payment, replace(payment, sends=payment.sends + 1))])
+            moves.write_payments(tx, [(payment, payment.but(sends=payment.sends + 1))])
     except LEDGER_FAILURES:
         log.exception(
             "the repetition of a send could not be written down and doesn't leave",
