@@ -1,13 +1,21 @@
 """Servers for tests: nothing comes in, fixtures with real servers go out; nothing listens beyond 127.0.0.1."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import create_engine, text
+from tests.support.ledger_world import World, a_world
 from tests.support.postgres import Postgres
 from tests.support.simulator import SimulatorControl, running_simulator
 from tests.support.valkey import Valkey
+
+from momo_worker.clock import SystemClock
+from momo_worker.ledger.engine import Ledger
+from momo_worker.ledger.migrate import migrate
+from momo_worker.ledger.schema import metadata
 
 
 @pytest.fixture
@@ -68,3 +76,54 @@ def simulator(shared_simulator: SimulatorControl) -> SimulatorControl:
     """The fake MTN as on its first day: no payments, faults or counts, and the settings it was started with."""
     shared_simulator.reset()
     return shared_simulator
+
+
+def _migrated(url: str) -> str:
+    ledger = Ledger(url, SystemClock())
+    migrate(ledger)
+    ledger.close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger's file without a row, to be copied."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: Postgres) -> Iterator[str]:
+    """A ledger's database, migrated once and emptied before each test."""
+    with postgres_server.database() as url:
+        yield _migrated(url)
+
+
+@pytest.fixture
+def sqlite_ledger_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'ledger.db')}"
+
+
+@pytest.fixture
+def postgres_ledger_url(migrated_postgres: str) -> str:
+    engine = create_engine(migrated_postgres)
+    with engine.begin() as conn:
+        conn.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
+    engine.dispose()
+    return migrated_postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """An empty ledger; every test that takes it runs on both databases."""
+    name = "sqlite_ledger_url" if request.param == "sqlite" else "postgres_ledger_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def world(ledger_url: str) -> Iterator[World]:
+    """The steps on an empty ledger, with MTN by script and a clock that the test turns; on both databases."""
+    with a_world(ledger_url) as found:
+        yield found
