@@ -42,21 +42,26 @@ class StreamEntry:
 
 
 # One call moves from all four priority lists, so that an entry is always in the list or in the stream, never in a process's memory.
+# What is taken out only after it was put in: a stream that takes nothing must not cost a job. A list of another type
+# is told at the end, so that it stops none of the others.
 _MOVE = """
 local moved = 0
+local wrong
 for i = 2, #KEYS do
   local kind = redis.call('TYPE', KEYS[i]).ok
   if kind == 'list' then
     while moved < tonumber(ARGV[1]) do
-      local entry = redis.call('RPOP', KEYS[i])
+      local entry = redis.call('LINDEX', KEYS[i], -1)
       if not entry then break end
       redis.call('XADD', KEYS[1], '*', 'celery', entry)
+      redis.call('RPOP', KEYS[i])
       moved = moved + 1
     end
   elseif kind ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. kind)
+    wrong = 'WRONGTYPE ' .. KEYS[i] .. ' is a ' .. kind
   end
 end
+if wrong then return redis.error_reply(wrong) end
 return moved
 """
 
@@ -134,6 +139,19 @@ class JobsStream:
         times = {_text(item["message_id"]): int(item["times_delivered"]) for item in pending}
         return [StreamEntry(entry.id, entry.fields, times.get(entry.id, 1)) for entry in claimed]
 
+    def give_back(self, consumer: str, entries: Sequence[StreamEntry]) -> None:
+        """Uncount the last delivery of entries that couldn't be taken in and did no harm: only a reader's end counts against them."""
+        for entry in entries:
+            self._redis.xclaim(
+                JOBS,
+                GROUP,
+                consumer,
+                min_idle_time=0,
+                message_ids=[entry.id],
+                retrycount=entry.deliveries - 1,
+                justid=True,
+            )
+
     def acknowledge(self, ids: Sequence[str]) -> None:
         """Only after the ledger has committed."""
         if ids:
@@ -147,7 +165,8 @@ class JobsStream:
             raise _translated(error) from error
 
     def trim(self, keep_ms: int) -> int:
-        """Drop entries older than `keep_ms`, never one that isn't acknowledged."""
+        """Drop entries older than `keep_ms`, never one that isn't acknowledged; without its group nobody knows which are."""
+        self.ensure_group()
         return _trim(self._redis, JOBS, keep_ms)
 
     def sizes(self) -> tuple[int, int]:

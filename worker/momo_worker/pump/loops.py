@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import redis
 import structlog
 from kombu.exceptions import OperationalError as BrokerError
-from sqlalchemy.exc import DBAPIError
 
 from momo_worker.clock import Clock
-from momo_worker.ledger.engine import LedgerError
+from momo_worker.ledger.engine import LEDGER_FAILURES, LedgerError
 from momo_worker.ledger.moves import MoveLostError
 from momo_worker.metrics import Metrics
 from momo_worker.streams import WrongTypeError
@@ -24,7 +23,7 @@ _FAILED_PAUSE_SECONDS = 1.0
 _STUCK_SECONDS = 300.0
 
 #: What a loop outlives: its servers go away and come back. Anything else is a mistake of ours: the process ends and is restarted.
-OUTLIVED = (redis.RedisError, DBAPIError, MoveLostError, LedgerError, WrongTypeError, BrokerError, OSError)
+OUTLIVED = (redis.RedisError, *LEDGER_FAILURES, MoveLostError, LedgerError, WrongTypeError, BrokerError, OSError)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from momo_worker.ledger import installation
 from momo_worker.payment.job import Problem
 from momo_worker.payment.payment import Work
 from momo_worker.process import METRICS_PORT_PUMP, open_door, pump_house
-from momo_worker.pump.loops import Loop, Pump
+from momo_worker.pump.loops import OUTLIVED, Loop, Pump
 from momo_worker.pump.release import release_due
 from momo_worker.steps import intake, outcome, polling
 from momo_worker.steps.relay import Relay
@@ -70,10 +70,18 @@ class Doors:
     def _take(self, found: list[StreamEntry]) -> int:
         if not found:
             return 0
-        taken = intake.take_in(self.house.parts, [_entry(item) for item in found])
-        # The till is waiting for the send and not for the acknowledgement.
-        self._after(taken)
-        self.stream.acknowledge([item.id for item in found])
+        try:
+            taken = intake.take_in(self.house.parts, [_entry(item) for item in found])
+        except OUTLIVED:
+            # The ledger's failure isn't the entries': four of those must not reject what a producer was promised.
+            self.stream.give_back(self.consumer, found)
+            raise
+        try:
+            # The till is waiting for the send and not for the acknowledgement.
+            self._after(taken)
+        finally:
+            # Committed, so taken: without its message a payment is released again by the pump.
+            self.stream.acknowledge([item.id for item in found])
         return len(found)
 
     def _after(self, taken: intake.Taken) -> None:
@@ -95,7 +103,7 @@ def _entry(item: StreamEntry) -> intake.Entry:
         problem = Problem(
             "job", "", f"ended its reader {item.deliveries - 1} times", "look at the kept job, and tell us"
         )
-        return intake.Entry(source, job or envelope or b"", "stream", broken=problem)
+        return intake.Entry(source, job or envelope or b"", "stream", broken=problem, poison=True)
     if envelope is not None and job is None:
         return intake.Entry(source, envelope, "celery", envelope=True)
     if job is None:

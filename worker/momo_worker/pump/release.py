@@ -3,7 +3,7 @@
 The pace itself is kept where each call leaves; here it is only shaped, so that a lane can't drown another.
 """
 
-import math
+import random
 from collections.abc import Callable, Iterable, Sequence
 
 from momo_worker.accounts import Account
@@ -18,6 +18,7 @@ AHEAD_SECONDS = 1.5
 #: And never more payments than this, whatever the pace.
 OUT_MAX = 1_000
 _LOCKED_AT_ONCE = 500
+_BULK_ONE_IN = 5
 _SLOW_LOOK_MS = 50
 
 #: Which queues of work a worker's queue carries: a till's send and look go before everything else.
@@ -34,14 +35,17 @@ def messages(
     return found + [Message(kind, interactive, (payment_id,)) for payment_id in alone]
 
 
-def shares(room: int, waiting: dict[Queue, int]) -> dict[Queue, int]:
+def shares(room: int, waiting: dict[Queue, int], rng: random.Random) -> dict[Queue, int]:
     """Part the room among the queues in their order; bulk gets at least one slot in five while it has work.
 
-    `waiting` says how many each queue could use; the sum of the answer is at most `room`.
+    `waiting` says how many each queue could use; the sum of the answer is at most `room`. At a steady pace slots become free
+    one by one, and a fifth of a slot is given by chance: rounded up, every single slot would be bulk's, and the till would starve.
     """
-    reserved = min(waiting.get(Queue.BULK, 0), math.ceil(room / 5)) if room else 0
+    whole, rest = divmod(max(room, 0), _BULK_ONE_IN)
+    fair = whole + (1 if rng.random() * _BULK_ONE_IN < rest else 0)
+    reserved = min(waiting.get(Queue.BULK, 0), fair)
     given: dict[Queue, int] = {}
-    left = room - reserved
+    left = max(room, 0) - reserved
     for queue in Queue:
         wanted = waiting.get(queue, 0)
         if queue is Queue.BULK:
@@ -89,7 +93,7 @@ def _release(parts: Parts, account: Account, product: Product, kind: Work) -> li
     if room <= 0 or not waiting:
         return []
     found: list[Message] = []
-    for queue, share in shares(room, waiting).items():
+    for queue, share in shares(room, waiting, parts.rng).items():
         found += _take(parts, account.name, product, kind, queue, share)
     return found
 
