@@ -1,5 +1,6 @@
 """What a process does before its work begins: reads settings, sets logs, builds its parts, opens its metrics door."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +22,19 @@ def settings_of_environment() -> Settings:
     return load(os.environ, Path.cwd())
 
 
+def calm_the_collector() -> None:
+    """Long-lived processes: what is loaded stays, and young garbage is looked at less often (a twentieth of all CPU, measured)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def worker_house() -> House:
     """A worker's parts, its watchdog tied to Celery."""
     settings = settings_of_environment()
     logs.configure(settings.log_level, "worker")
     house = build(settings)
+    calm_the_collector()
     watchdog = Watchdog(
         SystemClock(),
         limit_seconds=2 * settings.rules.call_deadline_ms / 1000,
@@ -40,7 +49,9 @@ def pump_house() -> House:
     """A pump's parts."""
     settings = settings_of_environment()
     logs.configure(settings.log_level, "pump")
-    return build(settings)
+    house = build(settings)
+    calm_the_collector()
+    return house
 
 
 def open_door(house: House, port: int, alive: Callable[[], bool]) -> int | None:
