@@ -23,7 +23,8 @@ def clients_of(settings: Settings) -> Clients:
 
 def balance(*, account: str | None, as_json: bool) -> None:
     """Ask for each product that has credentials; every answer is told, and one that failed decides the exit code."""
-    settings = quiet_settings()
+    # Without Redis each process has its own token, which is no news to whoever only reads.
+    settings = quiet_settings("ERROR")
     wanted = _wanted(settings, account)
     clients = clients_of(settings)
     found: list[dict[str, Any]] = []
