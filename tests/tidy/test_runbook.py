@@ -16,7 +16,10 @@ HEADINGS = re.findall(r"^### `(.*)`$", TEXT, re.MULTILINE)
 
 def error_lines(path: Path) -> Iterator[str]:
     """First words of every ERROR: `log.error`, `log.exception`, and `speak`, which stands for one of two levels."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    if "getLogger" not in text and "get_logger" not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {
             "log.error",
             "log.exception",
