@@ -1,0 +1,37 @@
+"""Thousands of lives by chance: whatever order sends, looks, sleepers, clocks and people come in, the rules of money hold."""
+
+from collections import Counter
+
+import pytest
+from tests.support.payment_walk import walk
+
+from momo_worker.payment.transitions import EDGES, State, Trigger
+
+SEEDS = range(20)
+STEPS = 20_000
+
+
+@pytest.fixture(scope="module")
+def moves() -> Counter[str]:
+    """All moves of all walks; a rule that breaks names its seed and step."""
+    return sum((walk(seed, STEPS) for seed in SEEDS), Counter())
+
+
+def test_no_rule_breaks_on_any_way(moves: Counter[str]) -> None:
+    assert moves.total() > 4_000
+
+
+#: What a person or another room does, and what needs a clock of its own, isn't walked here.
+ELSEWHERE = {Trigger.TAKEN_IN, Trigger.CANCELLED, Trigger.RETRY_CANCELLED, Trigger.RELEASED_BY_PERSON}
+
+
+@pytest.mark.parametrize(
+    "trigger", sorted({edge.trigger for edge in EDGES} - ELSEWHERE), ids=lambda trigger: trigger.value
+)
+def test_the_walk_meets_every_trigger_often(moves: Counter[str], trigger: Trigger) -> None:
+    assert sum(count for move, count in moves.items() if move.endswith(f" by {trigger}")) >= 5
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_walk_comes_to_every_state(moves: Counter[str], state: State) -> None:
+    assert sum(count for move, count in moves.items() if f"-{state} by" in move) >= 10
