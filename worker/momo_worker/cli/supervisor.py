@@ -93,6 +93,11 @@ class Supervisor:
         """Whether a signal came."""
         return self._stopping.is_set()
 
+    def pause(self, seconds: float) -> None:
+        """Watch for so long, or until somebody asks to stop."""
+        ends_at = self._clock.elapsed() + seconds
+        self.watch(until=lambda: self._clock.elapsed() >= ends_at)
+
     def look(self) -> None:
         """One look at every child: note who died, start again whose time has come."""
         for child in self._children:

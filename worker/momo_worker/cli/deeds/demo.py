@@ -133,9 +133,8 @@ class _Demo:
         self.supervisor.start(self._quiet(household.worker_part(self.environment, 1), log))
 
     def _quiet(self, part: Part, log: IO[str]) -> Part:
-        return replace(
-            part, output=log if part.output is sys.stderr else part.output, logs=log, stop_seconds=_STOP_SECONDS
-        )
+        output = log if part.output is sys.stderr else part.output
+        return replace(part, output=output, logs=log, stop_seconds=min(part.stop_seconds, _STOP_SECONDS))
 
     def _pay(self, log: IO[str]) -> dict[str, Any]:
         """Let the producers enqueue, read the results until all have ended; gives the simulator's own record."""

@@ -14,9 +14,9 @@ from momo_worker import logs
 from momo_worker.cli import household
 from momo_worker.cli.deeds.showing import wide_console
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, WrongUse, say, say_json
-from momo_worker.cli.supervisor import Supervisor, leashed
+from momo_worker.cli.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS, Supervisor, leashed
 from momo_worker.clock import SystemClock
-from momo_worker.embedded import EmbeddedValkey
+from momo_worker.embedded import EmbeddedError, EmbeddedValkey
 from momo_worker.process import settings_of_environment
 from momo_worker.settings import EMBEDDED_REDIS_URL, METRICS_PORT_PUMP, METRICS_PORT_WORKER, Settings
 from momo_worker.settings_files import find_home
@@ -173,13 +173,30 @@ def _server(wanted: Wanted, settings: Settings) -> EmbeddedValkey | None:
 
 
 def _watch(supervisor: Supervisor, server: EmbeddedValkey | None) -> None:
-    """Watch everything; the embedded server, which others speak with, is started again in place."""
+    """Watch everything; the embedded server, which all others speak with, is started again in place."""
+    delay = BACKOFF_FIRST_SECONDS
     while not supervisor.asked_to_stop:
         supervisor.watch(until=lambda: server is not None and not server.running())
-        if server is not None and not server.running() and not supervisor.asked_to_stop:
-            log.error("a part ended and is started again", part="redis", action="restart")
-            server.stop()
-            server.start()
+        if server is None or supervisor.asked_to_stop:
+            return
+        log.error("a part ended and is started again", part="redis", again_in_seconds=delay, action="restart")
+        if _started_again(server):
+            delay = BACKOFF_FIRST_SECONDS
+            continue
+        supervisor.pause(delay)
+        delay = min(delay * 2, BACKOFF_MOST_SECONDS)
+
+
+def _started_again(server: EmbeddedValkey) -> bool:
+    server.stop()
+    try:
+        server.start()
+    except EmbeddedError as error:
+        # Its sentence says all that a trace would.
+        log.error("the embedded server doesn't start", part="redis", why=str(error), action="retry")  # noqa: TRY400
+        return False
+    log.info("part started", part="redis", pid=server.pid, action="started")
+    return True
 
 
 def _tell(wanted: Wanted, settings: Settings, server: EmbeddedValkey | None, supervisor: Supervisor) -> None:
