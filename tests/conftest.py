@@ -109,7 +109,11 @@ def sqlite_ledger_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 def postgres_ledger_url(migrated_postgres: str) -> str:
     engine = create_engine(migrated_postgres)
     with engine.begin() as conn:
-        conn.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
+        # Few rows are deleted much faster than seventeen tables are made anew on a durable disk.
+        if conn.execute(text("SELECT count(*) FROM payment")).scalar_one() > 1_000:
+            conn.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+        for table in reversed(metadata.sorted_tables):
+            conn.execute(table.delete())
     engine.dispose()
     return migrated_postgres
 

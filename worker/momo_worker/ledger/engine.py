@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -49,13 +49,10 @@ class Ledger:
         """Connect lazily. `clock_rules` makes PostgreSQL take the clock's time too: for tests that turn it by hand."""
         try:
             parsed = make_url(url)
+            _refuse_strange(parsed)
             self.engine = _engine(url, pool_size)
-        except (ArgumentError, NoSuchModuleError) as error:
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise LedgerError(f"MOMO_DATABASE_URL can't be used: {error}; give sqlite:///… or postgresql://…") from None
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise LedgerError(
-                f"MOMO_DATABASE_URL names {parsed.get_backend_name()}; give sqlite:///… or postgresql://…"
-            )
         self.where = parsed.render_as_string(hide_password=True)
         self.dialect = parsed.get_backend_name()
         self._clock = clock
@@ -98,6 +95,17 @@ class Ledger:
 
 
 _NOW_POSTGRESQL = text("SELECT (extract(epoch from clock_timestamp()) * 1000)::bigint")
+
+
+def _refuse_strange(url: URL) -> None:
+    """Before an engine is made: another database's driver needn't even be installed."""
+    kind = url.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise LedgerError(f"MOMO_DATABASE_URL names {kind}; give sqlite:///… or postgresql://…")
+    if kind == "sqlite" and (url.database or ":memory:") == ":memory:":
+        raise LedgerError(
+            "MOMO_DATABASE_URL names a ledger in memory, which ends with the process; give sqlite:///momo.db"
+        )
 
 
 def _engine(url: str, pool_size: int) -> Engine:
