@@ -19,10 +19,10 @@ endif
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint demo bench constraints clean $(MARK).place.stale
+.PHONY: help test lint demo bench bench-budget constraints clean $(MARK).place.stale
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 test: lint  ## check everything: style, types, import contracts, all tests
 	$(BIN)/python -m pytest -q
@@ -37,7 +37,10 @@ demo: $(MARK).embedded  ## pay 200 salaries on this machine at a simulated MTN, 
 	$(BIN)/momo demo
 
 bench: $(MARK).test  ## what a payment costs, beside a naive Celery application
-	$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks
+
+bench-budget: $(MARK).test  ## a run by four workers and two pumps at MTN's own pace, and its books
+	@$(BIN)/python -m tests.benchmarks.budget
 
 $(MARK).place: $(STALE_PLACE)
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or later is needed, and none of these is one: $(PYTHONS)." \

@@ -1,0 +1,36 @@
+"""`make bench`: cost, memory, latency and claims at their own sizes, in one go; prints their tables."""
+
+import argparse
+
+from tests.benchmarks import claims, cost, latency, memory
+from tests.benchmarks.main import bench
+from tests.benchmarks.tables import Table
+
+SCRIPTS = (cost, memory, latency, claims)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Each script's own, under its own default: to change one, run that script."""
+    parser.add_argument("--only", nargs="+", choices=[_name(script.__name__) for script in SCRIPTS])
+
+
+def measure(options: argparse.Namespace) -> list[Table]:
+    """One script after another; nothing else of ours runs beside it."""
+    tables = []
+    for script in SCRIPTS:
+        if options.only and _name(script.__name__) not in options.only:
+            continue
+        parser = argparse.ArgumentParser()
+        script.arguments(parser)
+        own = parser.parse_args([])
+        own.seed = options.seed
+        tables.append(script.measure(own))
+    return tables
+
+
+def _name(module: str) -> str:
+    return module.rpartition(".")[2]
+
+
+if __name__ == "__main__":
+    bench(__doc__, arguments, measure)
