@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from tests.support import factories as make
 
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.deciding import ended, is_final, mtn_may_end, put_on_desk
+from momo_worker.payment.deciding import ended, is_final, put_on_desk
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
 from momo_worker.payment.rules import DAY, HOUR, MINUTE, SECOND
-from momo_worker.payment.transitions import HeldCause, State, Trigger, edge_for
+from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, HeldCause, State, Trigger, edge_for
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
 
 RULES = make.RULES
@@ -93,7 +93,7 @@ class World:
         leap_ms = self.rng.choices(LEAPS_MS, LEAPS_WEIGHTS)[0]
         due_ms = self.payment.due_at_ms
         looks = [call for call in self.calls if call.number is None]
-        if looks or (self.calls and not self.sleepy):
+        if (looks and self.rng.random() < 0.9) or (self.calls and not self.sleepy):
             leap_ms = min(leap_ms, 5 * SECOND)
         elif due_ms is not None and due_ms > self.now_ms and self.rng.random() < 0.7:
             leap_ms = due_ms - self.now_ms
@@ -248,26 +248,32 @@ class World:
     def hear_send(self, call: Call, verdict: SendVerdict) -> None:
         before = self.payment
         report = after_send.SendReport(before.id, call.attempt, call.number or 0, call.fence, verdict)
-        unbroken = after_send.unbroken(before, report, self.now_ms)
-        ending = after_send.ended_send(report, self.now_ms, unbroken=unbroken)
+        ending = after_send.ended_send(report, self.now_ms, unbroken=after_send.unbroken(before, report, self.now_ms))
         begun = next(send for send in self.sends if (send.attempt, send.number) == (call.attempt, call.number))
         self.sends[self.sends.index(begun)] = replace(ending, began_at_ms=begun.began_at_ms)
         sends = [send for send in self.sends if send.attempt == call.attempt]
         self.apply(after_send.decide(before, sends, report, now_ms=self.now_ms, rules=RULES, rng=self.rng))
         positive = verdict.answer is SendAnswer.ACCEPTED
+        # Held against the world's own books, not against what the code thinks of its lease.
+        unbroken = before.state is State.SENDING and self.under_lease_of(before, call)
+        if not positive and not unbroken and not verdict.never_left:
+            assert ending.ending is SendAnswer.UNKNOWN
         self.hold_evidence(before, call, positive=positive, unbroken=unbroken)
+
+    def under_lease_of(self, before: Payment, call: Call) -> bool:
+        live = before.lease_until_ms is not None and self.now_ms < before.lease_until_ms
+        return live and (before.attempt, before.fence) == (call.attempt, call.fence)
 
     def hear_look(self, call: Call, verdict: LookVerdict) -> None:
         before = self.payment
         report = after_look.LookReport(before.id, call.attempt, call.fence, call.began_at_ms, verdict)
-        live = before.lease_until_ms is not None and self.now_ms < before.lease_until_ms
         if verdict.answer is LookAnswer.FOUND:
             self.found.add(call.attempt)
         if verdict.answer is LookAnswer.NOT_FOUND and call.attempt == before.attempt:
             self.not_found_at_ms = call.began_at_ms
         self.apply(after_look.decide(before, self.ours(), report, now_ms=self.now_ms, rules=RULES, rng=self.rng))
         positive = verdict.answer is LookAnswer.FOUND
-        self.hold_evidence(before, call, positive=positive, unbroken=live and before.fence == call.fence)
+        self.hold_evidence(before, call, positive=positive, unbroken=self.under_lease_of(before, call))
 
     def ours(self) -> list[Send]:
         return [send for send in self.sends if send.attempt == self.payment.attempt]
@@ -282,9 +288,9 @@ class World:
         else:
             edge_for(before.state, after.state, change.trigger)
             self.seen[f"{before.state}-{after.state} by {change.trigger}"] += 1
-        if before.state is State.HELD and not mtn_may_end(before) and not change.actor:
+        if before.state is State.HELD and before.held_cause not in CAUSES_MTN_MAY_END and not change.actor:
             assert after.state is State.HELD, "a person's desk was left without a person"
-            assert not mtn_may_end(after), "a person's desk became MTN's"
+            assert after.held_cause not in CAUSES_MTN_MAY_END, "a person's desk became MTN's"
         if change.trigger is Trigger.CONTRADICTION:
             assert change.alert
             self.contradicted = True
