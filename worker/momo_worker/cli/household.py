@@ -17,8 +17,6 @@ from momo_worker.payment.payment import Product
 from momo_worker.simulator.accounts import SANDBOX, UGANDA
 from momo_worker.simulator.accounts import Account as SimulatedAccount
 
-#: Below it lies everything that belongs to a simulated MTN, so that no real ledger ever holds a simulated payment.
-SIMULATOR_FOLDER = "simulator"
 #: A running call gets its deadline, and the rest a little more.
 WORKER_STOP_SECONDS = CALL_DEADLINE_SECONDS + 10.0
 PUMP_STOP_SECONDS = WORKER_STOP_SECONDS

@@ -8,8 +8,10 @@ from momo_worker.cli.lazy import late
 from momo_worker.cli.options import AnyAccount, By, Json
 
 if TYPE_CHECKING:
+    from momo_worker.cli.deeds import cancelling
     from momo_worker.cli.deeds import payment as deeds
 else:
+    cancelling = late("momo_worker.cli.deeds.cancelling")
     deeds = late("momo_worker.cli.deeds.payment")
 
 payment = typer.Typer(
@@ -47,4 +49,4 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel a payment of which nothing has been sent. "Cancelled" is said when the ledger has it; what was sent can't be cancelled."""
-    deeds.cancel(name, account=account, reason=reason, by=by, as_json=as_json)
+    cancelling.cancel(name, account=account, reason=reason, by=by, as_json=as_json)

@@ -8,16 +8,18 @@ from momo_worker.cli.lazy import late
 from momo_worker.cli.options import Json
 
 if TYPE_CHECKING:
+    from momo_worker.cli.deeds import migrate as migrating
     from momo_worker.cli.deeds import processes
     from momo_worker.cli.deeds import simulator as fake_mtn
 else:
+    migrating = late("momo_worker.cli.deeds.migrate")
     processes = late("momo_worker.cli.deeds.processes")
     fake_mtn = late("momo_worker.cli.deeds.simulator")
 
 
 def migrate(as_json: Json = False) -> None:
     """Bring the ledger's schema up to this release. Says what it did; harmless to run again, and by two at once."""
-    processes.migrate(as_json=as_json)
+    migrating.migrate(as_json=as_json)
 
 
 def worker(as_json: Json = False) -> None:  # noqa: ARG001 - its log lines are JSON already

@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from momo_worker import logs
-from momo_worker.cli.deeds.office import quiet_settings, simulator_hint
+from momo_worker.cli.deeds.reading import quiet_settings, simulator_hint
 from momo_worker.cli.saying import AnswerIsNo, NotReachable, WrongUse, say, say_json
 from momo_worker.clock import SystemClock
 from momo_worker.metrics import Metrics

@@ -4,7 +4,7 @@ import stat
 from collections.abc import Iterator
 
 from momo_worker.cli.deeds.finding import Finding, fail, ok, warn
-from momo_worker.cli.deeds.office import simulator_hint
+from momo_worker.cli.deeds.reading import simulator_hint
 from momo_worker.settings import Settings
 
 

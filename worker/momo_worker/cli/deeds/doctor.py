@@ -10,7 +10,7 @@ from momo_worker.cli.deeds.check_mtn import check_mtn
 from momo_worker.cli.deeds.check_redis import check_redis
 from momo_worker.cli.deeds.check_settings import check_settings
 from momo_worker.cli.deeds.finding import Finding, Verdict, away, fail
-from momo_worker.cli.deeds.office import ledger_of, quiet_settings
+from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.failures import as_refusal
 from momo_worker.cli.saying import DONE, NO, NOT_REACHABLE, Refusal, say, say_json
 from momo_worker.clock import SystemClock

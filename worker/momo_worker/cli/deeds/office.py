@@ -1,7 +1,5 @@
-"""What short commands share: settings of the environment come in, an open ledger or all parts go out; says what is missing in words."""
+"""All parts for one command that decides or pays: settings come in, a house goes out, whether its Redis is there or not."""
 
-import getpass
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,50 +7,9 @@ from dataclasses import dataclass
 import redis
 
 from momo_worker import logs
-from momo_worker.accounts import Account
-from momo_worker.cli.household import SIMULATOR_FOLDER
-from momo_worker.cli.saying import AnswerIsNo, WrongUse
-from momo_worker.clock import SystemClock
-from momo_worker.ledger.engine import Ledger
-from momo_worker.payment.payment import Product
-from momo_worker.process import settings_of_environment
+from momo_worker.cli.deeds.reading import ledger_is_there
 from momo_worker.settings import Settings
-from momo_worker.wiring import House, build, claim_redis, open_ledger
-
-_SQLITE = "sqlite:///"
-
-
-def quiet_settings(level: str = "WARNING") -> Settings:
-    """The settings, and logs on stderr that tell only what a person should see beside the answer."""
-    logs.configure(level, "cli")
-    return settings_of_environment()
-
-
-def _ledger_is_there(settings: Settings) -> None:
-    """SQLite would make an empty file of a mistyped name; a ledger is made by `momo migrate` and by nothing else."""
-    path = settings.database_url.removeprefix(_SQLITE)
-    if path != settings.database_url and not os.path.exists(path):  # noqa: PTH110 - a name that no path can have must not raise
-        raise AnswerIsNo(
-            f"there is no ledger at {path} yet: `momo up` or `momo migrate` makes it{simulator_hint(settings)}; "
-            "MOMO_HOME and MOMO_DATABASE_URL say where it is"
-        )
-
-
-def simulator_hint(settings: Settings) -> str:
-    """Where `momo up --simulator` left its own home, for whoever forgot to set it."""
-    home = settings.home / SIMULATOR_FOLDER
-    return f" (for the one of `momo up --simulator`: export MOMO_HOME={home})" if (home / ".env").is_file() else ""
-
-
-@contextmanager
-def ledger_of(settings: Settings) -> Iterator[Ledger]:
-    """The ledger, checked, and closed at the end."""
-    _ledger_is_there(settings)
-    ledger = open_ledger(settings, SystemClock())
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+from momo_worker.wiring import House, build, claim_redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +23,7 @@ class Office:
 @contextmanager
 def office_of(settings: Settings) -> Iterator[Office]:
     """All parts for one command; Redis may be away, but another ledger's Redis is refused before anything is done."""
-    _ledger_is_there(settings)
+    ledger_is_there(settings)
     house = build(settings, claims_redis=False)
     try:
         yield Office(house, _claim(house))
@@ -81,27 +38,3 @@ def _claim(house: House) -> str | None:
     except (redis.ConnectionError, redis.TimeoutError) as error:
         return logs.scrub(str(error))
     return None
-
-
-def account_with(settings: Settings, name: str, product: Product) -> Account:
-    """The account, able to use the product; a command can say at once what a job from elsewhere would wait an hour for."""
-    account = settings.accounts.get(name)
-    if account is None:
-        known = ", ".join(settings.accounts) or "none"
-        raise WrongUse(f"there is no account {name} (there are: {known}); add [accounts.{name}] to worker.toml")
-    if product not in account.credentials:
-        advice = "`momo provision` makes them in the sandbox" if account.market.sandbox else "set them in .env"
-        raise WrongUse(
-            f"the account {name} has no credentials for {product.value}, so nothing could be sent: {advice}{simulator_hint(settings)}"
-        )
-    return account
-
-
-def actor(by: str | None) -> str:
-    """Who decides: the user of this machine, unless another name is given."""
-    if by:
-        return by[:64]
-    try:
-        return getpass.getuser()[:64]
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -11,7 +11,8 @@ from typing import Any
 from kombu.exceptions import OperationalError as BrokerError
 
 from momo_worker.cli.deeds.following import ended_well, final_or_held, follow
-from momo_worker.cli.deeds.office import Office, account_with, ledger_of, office_of, quiet_settings
+from momo_worker.cli.deeds.office import Office, office_of
+from momo_worker.cli.deeds.reading import account_with, ledger_of, quiet_settings
 from momo_worker.cli.deeds.showing import payment_facts, payment_lines
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, WrongUse, say, say_json
 from momo_worker.clock import SystemClock

@@ -1,12 +1,11 @@
 """Payments as the ledger has them: names come in, lists and whole stories go out; a cancellation is decided by the step, not here."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.table import Column, Table
 
-from momo_worker.cli.deeds.office import actor, ledger_of, office_of, quiet_settings, simulator_hint
+from momo_worker.cli.deeds.reading import ledger_of, quiet_settings, simulator_hint
 from momo_worker.cli.deeds.showing import moment, payment_facts, payment_lines, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import views
@@ -16,7 +15,6 @@ from momo_worker.payment.msisdn import masked
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State
 from momo_worker.settings import Settings
-from momo_worker.steps import operator
 
 _COLUMNS = ("state", "operation", "amount", "number", "key", "payment", "since")
 _NOT_SHOWN = frozenset({"payment_id", "body", "callback_url", "late_due_at_ms", "late_looks"})
@@ -55,7 +53,7 @@ def show(name: str, *, account: str | None, full: bool, as_json: bool) -> None:
     """The whole story of one payment."""
     settings = quiet_settings()
     with ledger_of(settings) as ledger:
-        payment = _one(ledger, settings, name, account)
+        payment = one_payment(ledger, settings, name, account)
         with ledger.read() as tx:
             story = views.story(tx, payment)
     if as_json:
@@ -67,7 +65,7 @@ def show(name: str, *, account: str | None, full: bool, as_json: bool) -> None:
         say(line)
 
 
-def _one(ledger: Ledger, settings: Settings, name: str, account: str | None) -> Payment:
+def one_payment(ledger: Ledger, settings: Settings, name: str, account: str | None) -> Payment:
     with ledger.read() as tx:
         found = views.find(tx, name, account)
     if not found:
@@ -132,29 +130,3 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         for name, value in row.items()
         if name not in _NOT_SHOWN
     }
-
-
-def cancel(name: str, *, account: str | None, reason: str, by: str, as_json: bool) -> None:
-    """Cancel one payment, or say why it can't be."""
-    settings = quiet_settings()
-    with office_of(settings) as office:
-        payment = _one(office.house.parts.ledger, settings, name, account)
-        decided = operator.cancel(
-            office.house.parts, payment.id, actor=actor(by), reason=reason or "no reason was given"
-        )
-    if decided is None:
-        raise AnswerIsNo(f"the payment {payment.id} is gone from the ledger")
-    facts = payment_facts(decided.payment)
-    if decided.refused is not None:
-        refused = asdict(decided.refused)
-        raise AnswerIsNo(
-            f"the payment {payment.id} {refused['why']}; {refused['advice']}", {**facts, "refused": refused}
-        )
-    if as_json:
-        say_json(facts)
-        return
-    said = (
-        "Cancelled; nothing was sent for it:" if decided.payment.state is State.CANCELLED else "The retry is cancelled:"
-    )
-    for line in [said, *payment_lines(decided.payment)]:
-        say(line)

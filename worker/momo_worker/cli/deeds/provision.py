@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from momo_worker.accounts import Account, Credentials
-from momo_worker.cli.deeds.office import ledger_of, quiet_settings
+from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.clock import SystemClock
 from momo_worker.ledger import installation

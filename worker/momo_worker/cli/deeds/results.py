@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from momo_worker.cli.deeds.office import quiet_settings
+from momo_worker.cli.deeds.reading import quiet_settings
 from momo_worker.cli.saying import WrongUse, say, say_json
 from momo_worker.payment.msisdn import masked
 from momo_worker.payment.transitions import EventType

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from momo_worker.cli.deeds.office import actor, ledger_of, quiet_settings
+from momo_worker.cli.deeds.reading import actor, ledger_of, quiet_settings
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import stops

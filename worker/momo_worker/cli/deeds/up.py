@@ -13,12 +13,12 @@ from rich.table import Table
 from momo_worker import logs
 from momo_worker.cli import household
 from momo_worker.cli.deeds.showing import wide_console
+from momo_worker.cli.homes import SIMULATOR_FOLDER
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, WrongUse, say, say_json
 from momo_worker.cli.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS, Supervisor, leashed
 from momo_worker.clock import SystemClock
 from momo_worker.embedded import EmbeddedError, EmbeddedValkey
-from momo_worker.process import settings_of_environment
-from momo_worker.settings import EMBEDDED_REDIS_URL, METRICS_PORT_PUMP, METRICS_PORT_WORKER, Settings
+from momo_worker.settings import EMBEDDED_REDIS_URL, METRICS_PORT_PUMP, METRICS_PORT_WORKER, Settings, load
 from momo_worker.settings_files import find_home
 from momo_worker.settings_problems import Problems
 
@@ -40,7 +40,7 @@ class Wanted:
 def up(wanted: Wanted) -> int:
     """Run everything; returns when all has ended."""
     logs.configure("INFO", "up")
-    settings = _simulated(wanted) if wanted.simulator else settings_of_environment()
+    settings = _simulated(wanted) if wanted.simulator else load(os.environ, Path.cwd())
     logs.configure(settings.log_level, "up")
     if not any(account.credentials for account in settings.accounts.values()):
         raise WrongUse(_no_credentials(settings))
@@ -80,14 +80,14 @@ def _simulated(wanted: Wanted) -> Settings:
     (home / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (home / ".env").chmod(0o600)
     os.environ["MOMO_HOME"] = str(home)
-    return settings_of_environment()
+    return load(os.environ, Path.cwd())
 
 
 def _simulator_home() -> Path:
     problems = Problems()
     home = find_home(os.environ, problems)
     problems.raise_if_any()
-    return home if home.name == household.SIMULATOR_FOLDER else home / household.SIMULATOR_FOLDER
+    return home if home.name == SIMULATOR_FOLDER else home / SIMULATOR_FOLDER
 
 
 def _market() -> str:
