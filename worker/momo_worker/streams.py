@@ -119,25 +119,25 @@ class JobsStream:
             return []
         return [entry for entries in _of_streams(found) for entry in _entries(entries)]
 
-    def take_over(self, consumer: str, *, idle_ms: int, count: int) -> list[StreamEntry]:
-        """Entries that another consumer took and never acknowledged, with how often each was given out."""
+    def left_behind(self, *, idle_ms: int, count: int) -> list[tuple[str, int]]:
+        """Entries that were given out, not acknowledged and not touched for so long: id, and how often they were given out."""
         try:
-            answer: Any = self._redis.xautoclaim(
-                JOBS, GROUP, consumer, min_idle_time=idle_ms, start_id="0-0", count=count
-            )
+            found: Any = self._redis.xpending_range(JOBS, GROUP, "-", "+", count=count, idle=idle_ms)
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise _translated(error) from error
             self.ensure_group()
             return []
-        claimed = [entry for entry in _entries(answer[1]) if entry.fields]
-        if not claimed:
+        return [(_text(item["message_id"]), int(item["times_delivered"])) for item in found]
+
+    def take_over(self, consumer: str, left: Sequence[tuple[str, int]], *, idle_ms: int) -> list[StreamEntry]:
+        """Claim these for this consumer, each counted as given out once more; what another was quicker to claim is left out."""
+        if not left:
             return []
-        pending: Any = self._redis.xpending_range(
-            JOBS, GROUP, claimed[0].id, claimed[-1].id, count=len(claimed) + 100, consumername=consumer
-        )
-        times = {_text(item["message_id"]): int(item["times_delivered"]) for item in pending}
-        return [StreamEntry(entry.id, entry.fields, times.get(entry.id, 1)) for entry in claimed]
+        times = dict(left)
+        found: Any = self._redis.xclaim(JOBS, GROUP, consumer, min_idle_time=idle_ms, message_ids=list(times))
+        entries = _entries([item for item in found if item and item[0] is not None])
+        return [StreamEntry(entry.id, entry.fields, times[entry.id] + 1) for entry in entries if entry.fields]
 
     def give_back(self, consumer: str, entries: Sequence[StreamEntry]) -> None:
         """Uncount the last delivery of entries that couldn't be taken in and did no harm: only a reader's end counts against them."""

@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 _READ_COUNT = 100
 _BLOCK_MS = 500
 _DEAD_IDLE_MS = 30_000
-_DELIVERIES_ALONE = 2
 _DELIVERIES_MAX = 4
 
 
@@ -48,14 +47,14 @@ class Doors:
         return self._take(self.stream.read(self.consumer, count=_READ_COUNT, block_ms=_BLOCK_MS))
 
     def take_over(self) -> int:
-        """Take over what a dead pump had taken; an entry that keeps killing its reader travels alone and is kept at last."""
-        found = self.stream.take_over(self.consumer, idle_ms=_DEAD_IDLE_MS, count=_READ_COUNT)
-        together = [entry for entry in found if entry.deliveries < _DELIVERIES_ALONE]
-        count = self._take(together)
-        for entry in found:
-            if entry.deliveries >= _DELIVERIES_ALONE:
-                count += self._take([entry])
-        return count
+        """Take over what a dead pump had taken; an entry that keeps killing its reader is kept at last.
+
+        Each is claimed only when its turn comes: claimed together, the neighbours of one that kills would be counted with it.
+        What was given back after a failure of ours is known to do no harm.
+        """
+        left = self.stream.left_behind(idle_ms=_DEAD_IDLE_MS, count=_READ_COUNT)
+        groups = [[item for item in left if item[1] == 0], *([item] for item in left if item[1] > 0)]
+        return sum(self._take(self.stream.take_over(self.consumer, group, idle_ms=_DEAD_IDLE_MS)) for group in groups)
 
     def move_from_celery(self) -> int:
         """Empty Celery's lists into the stream."""
