@@ -40,6 +40,10 @@ def _redis(error: Any) -> Refusal:
     text = str(error) or type(error).__name__
     if "Protocol Error" in text:
         return WrongUse(f"what answers at MOMO_REDIS_URL is no Redis ({text}); check host and port")
+    if "closed by server" in text:
+        return NotReachable(
+            f"what answers at MOMO_REDIS_URL closed the connection: is it a Redis, and does it want rediss:// (TLS)? {_REDIS_ADVICE}"
+        )
     return NotReachable(f"Redis doesn't answer: {text}; {_REDIS_ADVICE}")
 
 
