@@ -23,6 +23,7 @@ from momo_worker.settings_problems import Problem, SettingsError
 from momo_worker.streams import WrongTypeError
 from momo_worker.wiring import OtherLedgerError
 
+#: Typer checks options with pydantic by itself, at 0.1 s; whatever else is slow must wait for the deed.
 HEAVY = (
     "sqlalchemy",
     "celery",
