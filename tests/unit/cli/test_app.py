@@ -31,7 +31,6 @@ HEAVY = (
     "redis",
     "requests",
     "phonenumbers",
-    "pydantic",
     "structlog",
     "alembic",
     "rich",
