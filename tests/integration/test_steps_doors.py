@@ -36,7 +36,7 @@ class Pump:
 
     def __post_init__(self) -> None:
         self.stream = JobsStream(self.client)
-        self.doors = Doors(_House(self.world.parts), self.stream, self.consumer)  # type: ignore[arg-type]
+        self.doors = Doors(_House(self.world.parts), self.stream, self.consumer, take_over_ms=0)  # type: ignore[arg-type]
 
     def beside(self, consumer: str) -> "Pump":
         return Pump(self.world, self.client, consumer)
@@ -53,7 +53,6 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def pump(world: World, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Pump:
-    monkeypatch.setattr(pump_main, "_DEAD_IDLE_MS", 0)
     monkeypatch.setattr(pump_main, "_BLOCK_MS", 1)
     made = Pump(world, client)
     monkeypatch.setattr(pump_main, "hand_over", lambda _celery, message: made.handed.append(message))

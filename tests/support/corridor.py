@@ -67,8 +67,10 @@ class Process:
         self.folder = folder
         self.log_path = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._began_at = 0
 
     def start(self) -> Self:
+        self._began_at = len(self.log())
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "momo_worker", *self.words],
@@ -120,7 +122,7 @@ class Process:
         return int(opened[-1])
 
     def _opened(self) -> list[str]:
-        return re.findall(r'"metrics door open".*?"port": ?(\d+)', self.log())
+        return re.findall(r'"metrics door open".*?"port": ?(\d+)', self.log()[self._began_at :])
 
     def metrics(self) -> str:
         return requests.get(f"http://127.0.0.1:{self.port()}/metrics", timeout=10).text

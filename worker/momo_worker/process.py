@@ -8,7 +8,7 @@ from pathlib import Path
 from momo_worker import logs
 from momo_worker.celery_settings import QUEUE_KEYS
 from momo_worker.clock import SystemClock
-from momo_worker.health import Health
+from momo_worker.health import Health, Limits
 from momo_worker.metrics import LedgerCollector
 from momo_worker.metrics_server import serve_metrics
 from momo_worker.readings import readings
@@ -58,7 +58,8 @@ def open_door(house: House, port: int, alive: Callable[[], bool]) -> int | None:
     """Serve /metrics and /healthz on the first free of ten ports; a taken one stops nothing. Returns the port."""
     first = house.settings.metrics_port or port
     house.metrics.registry.register(LedgerCollector(lambda: readings(house.parts, house.redis)))
-    return serve_metrics(house.metrics.registry, Health(house.parts, house.redis, alive), first)
+    limits = Limits(house.settings.health_late_ms, house.settings.health_results_late_ms)
+    return serve_metrics(house.metrics.registry, Health(house.parts, house.redis, alive, limits), first)
 
 
 __all__ = ["METRICS_PORT_PUMP", "open_door", "pump_house", "settings_of_environment", "worker_house"]

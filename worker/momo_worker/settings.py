@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from momo_worker import settings_files
 from momo_worker.accounts import Account
 from momo_worker.payment.payment import Product
-from momo_worker.payment.rules import DAY, HOUR, Rules, RulesError
+from momo_worker.payment.rules import DAY, HOUR, SECOND, Rules, RulesError
 from momo_worker.redis_url import check_redis_url
 from momo_worker.scrubbing import register_basic, register_secret
 from momo_worker.settings_accounts import Read, loopback, read_accounts, read_markets
@@ -62,9 +62,14 @@ class Settings:
     #: Calls to MTN that one worker process has on the wire at a time.
     call_threads: int
     jobs_keep_ms: int
+    #: What a pump has taken and not acknowledged for so long is taken over by another.
+    jobs_take_over_ms: int
     results_keep_ms: int
     results_replay_ms: int
     results_max_bytes: int
+    #: Due work, and results, that are allowed and later than this aren't moving: /healthz goes red.
+    health_late_ms: int
+    health_results_late_ms: int
     #: Sandbox products that have a subscription key and wait for `momo provision`.
     subscription_keys: Mapping[tuple[str, Product], str] = field(repr=False)
 
@@ -223,9 +228,14 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         threads=written.worker.threads,
         call_threads=written.worker.call_threads,
         jobs_keep_ms=_in_ms(written.jobs.keep_days, DAY, where("jobs", "keep_days"), problems),
+        jobs_take_over_ms=_in_ms(written.jobs.take_over_seconds, SECOND, where("jobs", "take_over_seconds"), problems),
         results_keep_ms=_in_ms(written.results.keep_days, DAY, where("results", "keep_days"), problems),
         results_replay_ms=_in_ms(written.results.replay_hours, HOUR, where("results", "replay_hours"), problems),
         results_max_bytes=written.results.max_megabytes * 1_000_000,
+        health_late_ms=_in_ms(written.health.late_seconds, SECOND, where("health", "late_seconds"), problems),
+        health_results_late_ms=_in_ms(
+            written.health.results_late_seconds, SECOND, where("health", "results_late_seconds"), problems
+        ),
         subscription_keys=read.subscription_keys,
     )
 

@@ -114,12 +114,18 @@ class LogSection(Section):
 
 class JobsSection(Section):
     keep_days: Duration = Decimal(7)
+    take_over_seconds: Duration = Decimal(30)
 
 
 class ResultsSection(Section):
     keep_days: Duration = Decimal(7)
     replay_hours: Duration = Decimal(24)
     max_megabytes: Count = 512
+
+
+class HealthSection(Section):
+    late_seconds: Duration = Decimal(120)
+    results_late_seconds: Duration = Decimal(60)
 
 
 class PaceSection(Section):
@@ -171,6 +177,7 @@ class Written(Section):
     worker: WorkerSection = WorkerSection()
     jobs: JobsSection = JobsSection()
     results: ResultsSection = ResultsSection()
+    health: HealthSection = HealthSection()
     rules: RulesSection = RulesSection()  # type: ignore[valid-type]  # made from RULE_KEYS above
     pace: PaceSection = PaceSection()
     accounts: dict[str, AccountSection] = Field(default_factory=dict)
@@ -181,6 +188,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "worker": WorkerSection,
     "jobs": JobsSection,
     "results": ResultsSection,
+    "health": HealthSection,
     "rules": RulesSection,
     "pace": PaceSection,
 }

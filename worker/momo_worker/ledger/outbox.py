@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, text
 
 from momo_worker.ledger.engine import ROWS_MAX, Tx
+from momo_worker.payment.transitions import BY_PERSON, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,32 @@ def lag(tx: Tx) -> tuple[int, int | None]:
     return int(row[0]), row[1]
 
 
+#: Moves that need no worker: a ledger that only takes in, gives up or is told by people isn't moving.
+_WITHOUT_WORKERS = tuple(
+    trigger.value for trigger in (Trigger.TAKEN_IN, Trigger.EXPIRED, Trigger.LEASE_OVER, *BY_PERSON)
+)
+_NEWEST = 10_000
+_MOVED = text(
+    "SELECT max(at_ms) FROM (SELECT at_ms, trigger FROM transition ORDER BY id DESC LIMIT :newest) AS newest "
+    "WHERE trigger NOT IN :without"
+).bindparams(bindparam("without", expanding=True))
+
+
 def moved_since(tx: Tx, since_ms: int) -> bool:
-    """Whether any payment moved since then."""
-    found = tx.conn.execute(text("SELECT at_ms FROM transition ORDER BY id DESC LIMIT 1")).scalar_one_or_none()
+    """Whether a worker moved any payment since then, among the newest moves."""
+    found = tx.conn.execute(_MOVED, {"newest": _NEWEST, "without": list(_WITHOUT_WORKERS)}).scalar_one()
     return found is not None and found >= since_ms
+
+
+_SENT = text(
+    "SELECT 1 FROM (SELECT payment_id, at_ms, trigger FROM transition ORDER BY id DESC LIMIT :newest) AS newest "
+    "JOIN payment ON payment.id = newest.payment_id "
+    "WHERE newest.at_ms >= :since AND newest.trigger IN ('claimed', 'resent') "
+    "AND payment.account = :account AND payment.product = :product LIMIT 1"
+)
+
+
+def sent_since(tx: Tx, account: str, product: str, since_ms: int) -> bool:
+    """Whether a worker took any payment of this account and product for sending since then, among the newest moves."""
+    values = {"newest": _NEWEST, "since": since_ms, "account": account, "product": product}
+    return tx.conn.execute(_SENT, values).first() is not None

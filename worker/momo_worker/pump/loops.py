@@ -48,10 +48,12 @@ class Pump:
         self._stopping = threading.Event()
         self._broken = threading.Event()
         self._threads: list[threading.Thread] = []
+        # Here and not at the start: health may be asked before, and would find loops that never passed.
+        for loop in loops:
+            loop.passed_at = clock.elapsed()
 
     def start(self) -> None:
         for loop in self.loops:
-            loop.passed_at = self._clock.elapsed()
             thread = threading.Thread(target=self._run, args=(loop,), name=loop.name)
             thread.start()
             self._threads.append(thread)

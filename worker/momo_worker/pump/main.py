@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 _READ_COUNT = 100
 _BLOCK_MS = 500
-_DEAD_IDLE_MS = 30_000
 _DELIVERIES_MAX = 4
 
 
@@ -39,6 +38,8 @@ class Doors:
     house: House
     stream: JobsStream
     consumer: str
+    #: What another pump took so long ago and never acknowledged is ours: it has died.
+    take_over_ms: int
     release: Loop | None = None
     relay: Loop | None = None
 
@@ -52,9 +53,11 @@ class Doors:
         Each is claimed only when its turn comes: claimed together, the neighbours of one that kills would be counted with it.
         What was given back after a failure of ours is known to do no harm.
         """
-        left = self.stream.left_behind(idle_ms=_DEAD_IDLE_MS, count=_READ_COUNT)
+        left = self.stream.left_behind(idle_ms=self.take_over_ms, count=_READ_COUNT)
         groups = [[item for item in left if item[1] == 0], *([item] for item in left if item[1] > 0)]
-        return sum(self._take(self.stream.take_over(self.consumer, group, idle_ms=_DEAD_IDLE_MS)) for group in groups)
+        return sum(
+            self._take(self.stream.take_over(self.consumer, group, idle_ms=self.take_over_ms)) for group in groups
+        )
 
     def move_from_celery(self) -> int:
         """Empty Celery's lists into the stream."""
@@ -151,7 +154,7 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
     parts = house.parts
     jobs, results = JobsStream(house.redis), ResultsStream(house.redis)
     relay = Relay(parts, results, consumer, house.settings.results_replay_ms)
-    doors = Doors(house, jobs, consumer)
+    doors = Doors(house, jobs, consumer, house.settings.jobs_take_over_ms)
     keeper = Keeper(house, jobs, results)
     rescue = Rescue(parts)
 
