@@ -19,8 +19,8 @@ from momo_worker.payment.transitions import Edge, HeldCause, State, Trigger, edg
 
 log = structlog.get_logger(__name__)
 
-#: An attempt that ended by these is looked up again later: MTN itself never said FAILED (M8).
-_CLOSED_WITHOUT_MTN = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED})
+#: An attempt that ended by these is looked up again later: MTN itself never said FAILED, or says otherwise (M8).
+_FOLLOWED_LATE = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED, Trigger.CONTRADICTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _consequences(tx: Tx, parts: Parts, item: Told) -> None:
     ended_unpaid = after.state in (State.FAILED, State.CANCELLED) and change.before.state is not after.state
     if after.operation is Operation.REFUND and ended_unpaid and after.refund_of is not None:
         moves.change_refunded(tx, after.refund_of, -after.amount_minor)
-    if change.trigger in _CLOSED_WITHOUT_MTN:
+    if change.trigger in _FOLLOWED_LATE:
         moves.follow_late(tx, after.id, after.attempt, tx.now_ms + parts.rules.late_looks_ms[0], 0)
     if change.trigger is Trigger.PUT_ON_DESK and after.held_cause is HeldCause.VANISHED:
         _pause_if_many_vanish(tx, parts, after)

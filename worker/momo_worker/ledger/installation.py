@@ -102,8 +102,16 @@ def raise_tide(tx: Tx) -> int:
 
 
 def keep_results_last_id(tx: Tx, last_id: str | None) -> None:
-    """Remember the last id that the results stream gave us; None after its loss."""
+    """Remember the last id that the results stream gave us, the highest where two relays tell at once; None after its loss."""
+    kept = tx.conn.execute(select(schema.installation.c.results_last_id).with_for_update()).scalar_one_or_none()
+    if kept is not None and last_id is not None and _order(kept) >= _order(last_id):
+        return
     tx.conn.execute(update(schema.installation).values(results_last_id=last_id))
+
+
+def _order(stream_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = stream_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
 
 
 def pin_accounts(tx: Tx, accounts: Iterable[Account], *, write: bool) -> None:

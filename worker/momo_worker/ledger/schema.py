@@ -113,6 +113,7 @@ payment = Table(
     Column("fence", BigInteger, nullable=False),
     Column("claims_since_word", Integer, nullable=False),
     _ms("hint_at_ms"),
+    _ms("hinted_at_ms"),
     _ms("first_send_at_ms"),
     _ms("could_have_left_at_ms"),
     _ms("acknowledged_at_ms"),

@@ -111,6 +111,8 @@ class Payment:
     fence: int = 0
     claims_since_word: int = 0
     hint_at_ms: int | None = None
+    #: When a callback was last heard; stays when the hint has been followed, or each look would let another callback in (M11).
+    hinted_at_ms: int | None = None
 
     # What we know of the current attempt at MTN.
     first_send_at_ms: int | None = None

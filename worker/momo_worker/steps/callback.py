@@ -13,9 +13,9 @@ def hint(parts: Parts, reference: str) -> bool:
         payment = moves.lock(tx, [found]).get(found) if found else None
         if payment is None or payment.state in FINAL_STATES:
             return False
-        if payment.hint_at_ms is not None and tx.now_ms - payment.hint_at_ms < parts.rules.hint_apart_ms:
+        if payment.hinted_at_ms is not None and tx.now_ms - payment.hinted_at_ms < parts.rules.hint_apart_ms:
             return False
-        hinted = payment.but(hint_at_ms=tx.now_ms)
+        hinted = payment.but(hint_at_ms=tx.now_ms, hinted_at_ms=tx.now_ms)
         if payment.work is Work.LOOK and payment.due_at_ms is not None:
             hinted = hinted.but(due_at_ms=min(payment.due_at_ms, tx.now_ms))
         moves.write_payments(tx, [(payment, hinted)])

@@ -150,6 +150,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("claims_since_word", sa.Integer(), nullable=False),
         sa.Column("hint_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("hinted_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("first_send_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("could_have_left_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_at_ms", sa.BigInteger(), nullable=True),
