@@ -84,7 +84,7 @@ def _reason(parts: Parts, change: Change, after: Payment) -> dict[str, str] | No
             "advice": "compare with MTN's statement before you pay again",
         }
     if after.state is State.HELD and after.held_cause is not None:
-        advice = "a person decides with `momo payment resolve`; don't pay again under another key"
+        advice = "a person has to look at it; don't pay again under another key"
         return {"code": after.held_cause.value.upper(), "message": change.detail or "", "advice": advice}
     if change.trigger is Trigger.EXPIRED:
         return {

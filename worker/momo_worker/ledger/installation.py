@@ -158,5 +158,5 @@ def _compare(account: Account, product: Product, pinned: RowMapping) -> None:
         if first != configured:
             raise LedgerError(
                 f"has payments of account {account.name} ({product.value}) under {name} {first}, and the settings say {configured}: "
-                "use another account name or another ledger; credentials of the same merchant change with `momo account rotate`"
+                "use another account name or another ledger; its open payments can only be followed under the credentials they were sent with"
             )

@@ -144,7 +144,7 @@ class Keeper:
                 "results that a consumer group hasn't read were dropped for want of room",
                 first_id_left=first_left,
                 action="trimmed",
-                advice="read faster or raise results_max_bytes; `momo results replay` brings them back",
+                advice="read faster or raise results_max_megabytes; sending a job again under its key brings its latest event back",
             )
         return 0
 

@@ -8,13 +8,14 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import recording
+from momo_worker.commons.limits import count_against_limits
+from momo_worker.commons.new_payment import check_metadata, look_alikes, new_payment
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, intake, moves, outbox
 from momo_worker.ledger.engine import Tx
@@ -22,9 +23,7 @@ from momo_worker.payment.deciding import put_on_desk
 from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.events import ResultEvent, payment_event, rejection_event
 from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, check_job, parse_fields, shown
-from momo_worker.payment.notes import fold_note
-from momo_worker.payment.payment import PRODUCT_OF, Change, Lane, Operation, Payment, Queue, Work
-from momo_worker.payment.reference import body_digest, payment_id, reference_id
+from momo_worker.payment.payment import PRODUCT_OF, Change, Payment
 from momo_worker.payment.transitions import EventType, HeldCause, State, Trigger
 
 log = structlog.get_logger(__name__)
@@ -33,7 +32,6 @@ log = structlog.get_logger(__name__)
 _PROBLEMS_TOLD = 20
 #: How long a job for an unknown account waits between two tries.
 _WAIT_MS = 30_000
-_PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ class _Batch:
             fields = fields_of_envelope(entry.payload) if entry.envelope else parse_fields(entry.payload)
             account = self.account(account_of(fields))
             job = check_job(fields, Terms(account.market.currency, account.market.region))
-            _check_metadata(job.metadata)
+            check_metadata(job.metadata)
             payment = self.payment(entry, job, account)
         except JobError as error:
             self.reject(entry, error.problems)
@@ -173,50 +171,13 @@ class _Batch:
         return account
 
     def payment(self, entry: Entry, job: Job, account: Account) -> Payment:
-        parts, now = self.parts, self.tx.now_ms
-        product = PRODUCT_OF[job.operation]
-        if product not in account.credentials:
-            raise _UnknownAccountError(f"{account.name} ({product.value})")
-        ours = payment_id(parts.namespace, account.name, job.idempotency_key)
+        if PRODUCT_OF[job.operation] not in account.credentials:
+            raise _UnknownAccountError(f"{account.name} ({PRODUCT_OF[job.operation].value})")
         refunded = self.other(account, "refund_of", job.refund_of)
         replaced = self.other(account, "replaces", job.replaces)
-        default_note = fold_note(job.external_id or job.idempotency_key, "Payment")
-        start = max(now, job.not_before_ms or 0)
-        lasts = parts.rules.collect_expires_ms if job.operation is Operation.COLLECT else parts.rules.expires_ms
-        fresh = Payment(
-            id=ours,
-            account=account.name,
-            idempotency_key=job.idempotency_key,
-            operation=job.operation,
-            product=product,
-            lane=job.lane,
-            amount_minor=job.amount_minor,
-            currency=job.currency.code,
-            exponent=job.currency.exponent,
-            msisdn=refunded.msisdn if refunded else job.msisdn,
-            external_id=job.external_id or ours,
-            payer_message=fold_note(job.payer_message or "", default_note),
-            payee_note=fold_note(job.payee_note or "", default_note),
-            metadata=job.metadata,
-            body_digest=body_digest(parts.namespace, job.canonical()),
-            refund_of=refunded.id if refunded else None,
-            replaces=replaced.id if replaced else None,
-            environment=account.market.target_environment,
-            source=entry.source,
-            accepted_at_ms=now,
-            not_before_ms=job.not_before_ms,
-            not_after_ms=start + lasts if job.not_after_ms is None else job.not_after_ms,
-            state=State.ACCEPTED,
-            state_since_ms=now,
-            reference_id=reference_id(parts.namespace, account.name, job.operation.value, job.idempotency_key, 1),
-            sequence=1,
-            work=Work.SEND,
-            queue=Queue.INTERACTIVE if job.lane is Lane.INTERACTIVE else Queue.BULK,
-            due_at_ms=start,
+        return new_payment(
+            self.parts, job, account, now_ms=self.tx.now_ms, source=entry.source, refunded=refunded, replaced=replaced
         )
-        # A customer is waiting: released with the insert, so that no pump's tick stands between the job and its send.
-        at_once = job.lane is Lane.INTERACTIVE and start <= now
-        return fresh.but(released_until_ms=now + parts.rules.release_ms) if at_once else fresh
 
     def other(self, account: Account, field: str, key: str | None) -> Payment | None:
         """The payment another field of the job names by its key."""
@@ -224,21 +185,14 @@ class _Batch:
             return None
         found = intake.by_key(self.tx, account.name, [key]).get(key)
         if found is None:
-            raise JobError(
-                [
-                    Problem(
-                        field,
-                        key,
-                        "is no payment of this account",
-                        "give the idempotency_key of a payment that was accepted",
-                    )
-                ]
-            )
+            advice = "give the idempotency_key of a payment that was accepted"
+            raise JobError([Problem(field, key, "is no payment of this account", advice)])
         return found
 
     def insert(self, candidates: Sequence[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
         """Insert what is new; the others are the same payment again, or a reused key."""
-        self.mark_same_again(candidates)
+        pairs = [(candidate.payment, candidate.account) for candidate in candidates]
+        self.look_alike.update(look_alikes(self.tx, pairs, self.parts.rules.same_again_ms))
         inserted = set(intake.add_payments(self.tx, [candidate.payment for candidate in candidates]))
         fresh, others = [], []
         for candidate in candidates:
@@ -277,93 +231,14 @@ class _Batch:
                     {"payment_id": first.id, "state": first.state.value, "code": "key_reused"},
                 )
 
-    def mark_same_again(self, candidates: Sequence[_Candidate]) -> None:
-        """Find jobs that look like a recent one under another key (money-review R9)."""
-        groups: dict[str, list[_Candidate]] = defaultdict(list)
-        for candidate in candidates:
-            if candidate.account.same_again is not SameAgain.OFF and candidate.payment.msisdn is not None:
-                groups[candidate.account.name].append(candidate)
-        for name, group in groups.items():
-            numbers = sorted({candidate.payment.msisdn for candidate in group if candidate.payment.msisdn})
-            recent = intake.recent_of(self.tx, name, numbers, self.tx.now_ms - self.parts.rules.same_again_ms)
-            seen = {(like.operation, like.msisdn, like.amount_minor): like.payment_id for like in recent}
-            for candidate in group:
-                payment = candidate.payment
-                facts = (payment.operation.value, payment.msisdn or "", payment.amount_minor)
-                first = seen.setdefault(facts, payment.id)
-                if first != payment.id:
-                    self.look_alike[payment.id] = first
-
     def within_limits(self, candidate: _Candidate) -> bool:
         """M14, `replaces` and the account's direct limit; what they refuse is taken back before anyone sees it."""
-        problem = self.replaces_problem(candidate) or self.refund_problem(candidate)
+        problem = count_against_limits(self.tx, candidate.payment, candidate.job, candidate.account)
         if problem is None:
-            problem = self.limit_problem(candidate)
-            if problem is None:
-                return True
-            self.give_back_refund(candidate.payment)
+            return True
         intake.take_back(self.tx, candidate.payment.id)
         self.reject(candidate.entry, [problem])
         return False
-
-    def give_back_refund(self, payment: Payment) -> None:
-        """A refund that was counted against its collection and is refused after all."""
-        if payment.refund_of is not None:
-            moves.change_refunded(self.tx, payment.refund_of, -payment.amount_minor)
-
-    def refund_problem(self, candidate: _Candidate) -> Problem | None:
-        payment = candidate.payment
-        if payment.operation is not Operation.REFUND or payment.refund_of is None:
-            return None
-        key = candidate.job.refund_of or ""
-        collection = moves.lock(self.tx, [payment.refund_of])[payment.refund_of]
-        if collection.operation is not Operation.COLLECT:
-            return Problem("refund_of", key, f"is a {collection.operation.value}", "only a collection can be refunded")
-        if collection.state is not State.SUCCESSFUL:
-            return Problem(
-                "refund_of",
-                key,
-                f"is {collection.state.value}",
-                "a refund gives back what was collected; wait for its success",
-            )
-        if not moves.change_refunded(self.tx, collection.id, payment.amount_minor):
-            left = collection.amount_minor - collection.refunded_minor
-            return Problem(
-                "amount",
-                str(payment.amount_minor),
-                f"is more than the {left} that is left to refund",
-                "refund at most what was collected",
-            )
-        return None
-
-    def replaces_problem(self, candidate: _Candidate) -> Problem | None:
-        if candidate.payment.replaces is None:
-            return None
-        replaced = moves.lock(self.tx, [candidate.payment.replaces])[candidate.payment.replaces]
-        if replaced.state is State.FAILED:
-            return None
-        return Problem(
-            "replaces",
-            candidate.job.replaces or "",
-            f"is {replaced.state.value}, not proven failed",
-            "wait until it has failed; a payment whose fate isn't known may still be paid",
-        )
-
-    def limit_problem(self, candidate: _Candidate) -> Problem | None:
-        payment, limit = candidate.payment, candidate.account.direct_limit
-        if payment.operation not in _PAID_OUT:
-            return None
-        advice = "pay it in an approved run, or have the account's direct_limit raised"
-        if limit.per_payment_minor is not None and payment.amount_minor > limit.per_payment_minor:
-            return Problem(
-                "amount", str(payment.amount_minor), "is above the account's direct limit per payment", advice
-            )
-        if limit.per_day_minor is None:
-            return None
-        day = datetime.fromtimestamp(self.tx.now_ms / 1000, UTC).date().isoformat()
-        if intake.add_outflow(self.tx, payment.account, day, payment.amount_minor, limit.per_day_minor):
-            return None
-        return Problem("amount", str(payment.amount_minor), "would exceed the account's direct limit of today", advice)
 
     def write_accepted(self) -> None:
         """Transition and event of every payment that was taken in; the hold of suspected duplicates."""
@@ -513,22 +388,6 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
     recording.tell(parts, batch.told)
     batch.log_taken()
     return batch.taken()
-
-
-def _check_metadata(metadata: str | None) -> None:
-    """Metadata goes back in every event, so it must be something that JSON and UTF-8 can say: no half characters, no infinities."""
-    if metadata is None:
-        return
-    try:
-        json.dumps(json.loads(metadata), ensure_ascii=False, allow_nan=False).encode()
-    except ValueError:
-        problem = Problem(
-            "metadata",
-            shown(metadata),
-            "holds half a character or a number that nobody can keep",
-            "send clean UTF-8 text, and large numbers as text",
-        )
-        raise JobError([problem]) from None
 
 
 def new_source(door: str) -> str:

@@ -1,0 +1,69 @@
+"""What an accepted job may not exceed: the collection it refunds (M14), the failure it corrects (M8), the account's direct limit.
+
+Counts in the caller's transaction, under rows the caller has locked; a refusal leaves nothing counted.
+"""
+
+from datetime import UTC, datetime
+
+from momo_worker.accounts import Account
+from momo_worker.ledger import intake, moves
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.job import Job, Problem
+from momo_worker.payment.payment import Operation, Payment
+from momo_worker.payment.transitions import State
+
+_PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
+
+
+def count_against_limits(tx: Tx, payment: Payment, job: Job, account: Account) -> Problem | None:
+    """Count a payment against everything it may not exceed; returns why it may not be, and then nothing was counted."""
+    problem = _replaces_problem(tx, payment, job) or _refund_problem(tx, payment, job)
+    if problem is not None:
+        return problem
+    problem = _direct_limit_problem(tx, payment, account)
+    if problem is not None and payment.refund_of is not None:
+        # It was counted against its collection and is refused after all.
+        moves.change_refunded(tx, payment.refund_of, -payment.amount_minor)
+    return problem
+
+
+def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
+    if payment.operation is not Operation.REFUND or payment.refund_of is None:
+        return None
+    key = job.refund_of or ""
+    collection = moves.lock(tx, [payment.refund_of])[payment.refund_of]
+    if collection.operation is not Operation.COLLECT:
+        return Problem("refund_of", key, f"is a {collection.operation.value}", "only a collection can be refunded")
+    if collection.state is not State.SUCCESSFUL:
+        advice = "a refund gives back what was collected; wait for its success"
+        return Problem("refund_of", key, f"is {collection.state.value}", advice)
+    if moves.change_refunded(tx, collection.id, payment.amount_minor):
+        return None
+    left = collection.amount_minor - collection.refunded_minor
+    reason = f"is more than the {left} that is left to refund"
+    return Problem("amount", str(payment.amount_minor), reason, "refund at most what was collected")
+
+
+def _replaces_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
+    if payment.replaces is None:
+        return None
+    replaced = moves.lock(tx, [payment.replaces])[payment.replaces]
+    if replaced.state is State.FAILED:
+        return None
+    advice = "wait until it has failed; a payment whose fate isn't known may still be paid"
+    return Problem("replaces", job.replaces or "", f"is {replaced.state.value}, not proven failed", advice)
+
+
+def _direct_limit_problem(tx: Tx, payment: Payment, account: Account) -> Problem | None:
+    limit = account.direct_limit
+    if payment.operation not in _PAID_OUT:
+        return None
+    amount, advice = str(payment.amount_minor), "pay it in an approved run, or have the account's direct_limit raised"
+    if limit.per_payment_minor is not None and payment.amount_minor > limit.per_payment_minor:
+        return Problem("amount", amount, "is above the account's direct limit per payment", advice)
+    if limit.per_day_minor is None:
+        return None
+    day = datetime.fromtimestamp(tx.now_ms / 1000, UTC).date().isoformat()
+    if intake.add_outflow(tx, payment.account, day, payment.amount_minor, limit.per_day_minor):
+        return None
+    return Problem("amount", amount, "would exceed the account's direct limit of today", advice)
