@@ -37,7 +37,8 @@ def worker_house() -> House:
     calm_the_collector()
     watchdog = Watchdog(
         SystemClock(),
-        limit_seconds=2 * settings.rules.call_deadline_ms / 1000,
+        # A task is a batch: while MTN hangs, a call waits a deadline for its thread, and its neighbours another; a token, too.
+        limit_seconds=4 * settings.rules.call_deadline_ms / 1000,
         work_waits=work_in_lists(house.redis, QUEUE_KEYS),
     )
     watch_celery(watchdog)
