@@ -7,11 +7,19 @@ from tests.benchmarks.main import bench
 from tests.benchmarks.tables import Table
 
 SCRIPTS = (cost, memory, latency, claims)
+#: To see that everything runs; figures of runs this short are mostly start-up and idling.
+SMALL = {
+    cost: "--payments 300 --rounds 1",
+    memory: "--pending 1000 10000 --countdowns 1000 --payments 100",
+    latency: "--jobs 5",
+    claims: "--pending 1000 60000 --repetitions 5",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Each script's own, under its own default: to change one, run that script."""
     parser.add_argument("--only", nargs="+", choices=[_name(script.__name__) for script in SCRIPTS])
+    parser.add_argument("--small", action="store_true", help="sizes that only show that everything runs")
 
 
 def measure(options: argparse.Namespace) -> list[Table]:
@@ -22,7 +30,7 @@ def measure(options: argparse.Namespace) -> list[Table]:
             continue
         parser = argparse.ArgumentParser()
         script.arguments(parser)
-        own = parser.parse_args([])
+        own = parser.parse_args(SMALL[script].split() if options.small else [])
         own.seed = options.seed
         tables.append(script.measure(own))
     return tables

@@ -204,7 +204,7 @@ def _row(name: str, found: list[Run], base: float) -> list[object]:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--payments", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
 
 
 if __name__ == "__main__":

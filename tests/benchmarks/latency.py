@@ -29,7 +29,7 @@ from momo_worker.steps.intake import Entry, new_source, take_in
 from momo_worker.wiring import House, hand_over
 
 _ARRIVES_SECONDS_MAX = 20.0
-_PAUSE_SECONDS = (0.05, 0.45)
+_PAUSE_SECONDS = (0.02, 0.3)
 _WARM_UP = 3
 
 Job = dict[str, str]

@@ -82,9 +82,15 @@ def _settle(ledger: Ledger) -> None:
         "postgresql": ("SET statement_timeout = 0", "VACUUM ANALYZE", "CHECKPOINT"),
         "sqlite": ("ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"),
     }
-    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+    # Below SQLAlchemy, whose connections begin a transaction that none of these may run in.
+    below: Any = ledger.engine.raw_connection()
+    try:
+        if ledger.dialect == "postgresql":
+            below.driver_connection.autocommit = True
         for words in own[ledger.dialect]:
-            conn.exec_driver_sql(words)
+            below.driver_connection.execute(words)
+    finally:
+        below.invalidate()
 
 
 def name_of(number: int) -> str:
