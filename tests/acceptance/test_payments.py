@@ -103,10 +103,7 @@ def test_an_enqueued_job_is_no_acceptance_and_a_wait_tells_what_became_of_it(tow
 
 def test_a_story_is_found_by_every_name_and_masks_the_number(town: Town) -> None:
     paid = town.momo("disburse", *asked("story-1", "3"), "--external-id", "STORY-1", "--wait", "40", "--json").json
-    names = [
-        paid[name]
-        for name in ("payment_id", "idempotency_key", "reference_id", "external_id", "financial_transaction_id")
-    ]
+    names = [paid[name] for name in ("reference_id", "external_id", "financial_transaction_id")]
 
     stories = [town.momo("payment", "show", name, "--json") for name in names]
     plain = town.momo("payment", "show", "story-1")
@@ -128,6 +125,7 @@ def test_a_pause_stops_sends_says_until_when_and_only_its_own_scope_lifts_it(tow
     paused = town.momo("pause", "--product", "disbursement", "--reason", "float is being counted", "--json")
     try:
         accepted = town.momo("disburse", *asked("paused-1", "2"), "--external-id", "PAUSED-1", "--json")
+        waited = town.momo("disburse", *asked("paused-1", "2"), "--external-id", "PAUSED-1", "--wait", "0.1")
         doctor = town.momo("doctor", "--offline", "--json")
         too_wide = town.momo("resume", "--reason", "all clear")
         cancelled = town.momo("payment", "cancel", "paused-1", "--reason", "typed twice", "--by", "amina", "--json")
@@ -142,6 +140,8 @@ def test_a_pause_stops_sends_says_until_when_and_only_its_own_scope_lifts_it(tow
     assert paused.json["no_send_begins_after"]
     assert paused.json["holding"][0]["reason"] == "float is being counted"
     assert accepted.json["state"] == "accepted"
+    assert waited.code == 1
+    assert "sending is paused (product disbursement)" in waited.out
     assert any(one["about"] == "pause" and one["verdict"] == "warn" for one in doctor.json["findings"])
     assert too_wide.code == 1
     assert "product disbursement" in too_wide.err

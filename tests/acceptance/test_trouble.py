@@ -66,7 +66,7 @@ def test_without_any_setting_each_command_says_what_to_do_next(tmp_path: Path) -
     assert not (tmp_path / "momo.db").exists()
 
 
-@pytest.mark.parametrize("command", [["worker"], ["pump"], ["up"], ["migrate"], ["payment", "list"], ["balance"]])
+@pytest.mark.parametrize("command", [["worker"], ["up"], ["payment", "list"]])
 def test_a_misspelt_setting_stops_every_command_and_names_the_right_one(tmp_path: Path, command: list[str]) -> None:
     answer = momo(*command, home=tmp_path, MOMO_DATABSE_URL="sqlite:///x.db")
 

@@ -2,7 +2,7 @@
 
 from momo_worker.cli.saying import say
 from momo_worker.clock import SystemClock
-from momo_worker.ledger import moves
+from momo_worker.ledger import moves, stops
 from momo_worker.ledger.engine import Ledger
 from momo_worker.payment.deciding import is_final
 from momo_worker.payment.payment import Payment
@@ -24,6 +24,19 @@ def follow(ledger: Ledger, payment_id: str, seconds: float, *, speak: bool) -> P
         if final_or_held(payment) or clock.elapsed() >= give_up_at:
             return payment
         clock.sleep(_APART_SECONDS)
+
+
+def held_back_by(ledger: Ledger, payment: Payment) -> str | None:
+    """What keeps its account and product from moving, in words: a person's pause, or what the worker itself suspended."""
+    with ledger.read() as tx:
+        pauses = [one for one in stops.pauses(tx) if one.covers(payment.account, payment.product.value)]
+        gate = stops.gates(tx).get((payment.account, payment.product.value))
+    if gate is not None and gate.closed_at_ms is not None:
+        detail = f" ({gate.detail})" if gate.detail else ""
+        return f"{gate.account} {gate.product} is suspended: {gate.cause}{detail}; `momo doctor` says what to do"
+    if pauses and payment.state is State.ACCEPTED:
+        return f"sending is paused ({pauses[0].scope}) by {pauses[0].actor}: {pauses[0].reason}"
+    return None
 
 
 def _now(ledger: Ledger, payment_id: str) -> Payment:

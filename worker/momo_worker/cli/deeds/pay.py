@@ -10,7 +10,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError as BrokerError
 
-from momo_worker.cli.deeds.following import ended_well, final_or_held, follow
+from momo_worker.cli.deeds.following import ended_well, final_or_held, follow, held_back_by
 from momo_worker.cli.deeds.office import Office, office_of
 from momo_worker.cli.deeds.reading import account_with, ledger_of, quiet_settings
 from momo_worker.cli.deeds.showing import payment_facts, payment_lines
@@ -122,12 +122,14 @@ def _tell(payment: Payment, taken: Taken, away: str | None, *, as_json: bool, qu
 def _wait(ledger: Ledger, payment_id: str, seconds: float, *, as_json: bool) -> int:
     payment = follow(ledger, payment_id, seconds, speak=not as_json)
     done = final_or_held(payment)
+    why = None if done else held_back_by(ledger, payment)
     if as_json:
-        say_json({**payment_facts(payment), "waited_in_vain": not done})
+        say_json({**payment_facts(payment), "waited_in_vain": not done, "held_back_by": why})
     elif not done:
         say(
             f"It is still {payment.state.value} after {seconds:g} s and goes on without you: momo payment show {payment.id}"
         )
+        say(f"  {why or 'do a pump and a worker run? `momo doctor` looks'}")
     return DONE if ended_well(payment) else NO
 
 
