@@ -16,7 +16,7 @@ PORTS_TRIED = 10
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def serve_metrics(registry: CollectorRegistry, health: Health, first_port: int, host: str = "0.0.0.0") -> int | None:  # noqa: S104 (Prometheus scrapes from another host)
+def serve_metrics(registry: CollectorRegistry, health: Health, first_port: int, host: str) -> int | None:
     """Serve in a daemon thread; returns the port, or None when all ten are taken: metrics never stop payments."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -60,7 +60,8 @@ def open_door(house: House, port: int, alive: Callable[[], bool]) -> int | None:
     first = house.settings.metrics_port or port
     house.metrics.registry.register(LedgerCollector(lambda: readings(house.parts, house.redis)))
     limits = Limits(house.settings.health_late_ms, house.settings.health_results_late_ms)
-    return serve_metrics(house.metrics.registry, Health(house.parts, house.redis, alive, limits), first)
+    health = Health(house.parts, house.redis, alive, limits)
+    return serve_metrics(house.metrics.registry, health, first, house.settings.metrics_host)
 
 
 __all__ = ["METRICS_PORT_PUMP", "open_door", "pump_house", "settings_of_environment", "worker_house"]

@@ -54,7 +54,8 @@ def _states(tx: Tx) -> Iterator[Reading]:
         labels = (("state", gauge.state), ("currency", gauge.currency))
         yield Reading("momo_payments", labels, gauge.count)
         yield Reading("momo_payments_amount", labels, gauge.amount_minor / 10**gauge.exponent)
-        yield Reading("momo_payments_oldest_age_seconds", labels, max(0, tx.now_ms - gauge.oldest_since_ms) / 1000)
+        if gauge.oldest_since_ms is not None:
+            yield Reading("momo_payments_oldest_age_seconds", labels, max(0, tx.now_ms - gauge.oldest_since_ms) / 1000)
     empty = {state.value for state in State} - {gauge.state for gauge in found}
     for state in sorted(empty):
         yield Reading("momo_payments", (("state", state), ("currency", "")), 0)

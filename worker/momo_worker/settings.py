@@ -54,6 +54,8 @@ class Settings:
     namespace: UUID | None
     accounts: Mapping[str, Account]
     rules: Rules
+    #: Where the metrics door listens: this machine only, unless Prometheus scrapes from another.
+    metrics_host: str
     #: First of ten ports tried; None: the process's own default.
     metrics_port: int | None
     log_level: str
@@ -223,6 +225,7 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         namespace=written.namespace,
         accounts=read.accounts,
         rules=_rules(written.rules, read.accounts, where, problems),
+        metrics_host=written.metrics_host,
         metrics_port=written.metrics_port,
         log_level=written.log.level,
         threads=written.worker.threads,

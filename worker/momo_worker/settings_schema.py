@@ -172,6 +172,7 @@ class Written(Section):
     database_url: str = Field(default="sqlite:///momo.db", repr=False)
     redis_url: str | None = Field(default=None, repr=False)
     namespace: UUID | None = None
+    metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=1, le=65_526)] | None = None
     log: LogSection = LogSection()
     worker: WorkerSection = WorkerSection()
@@ -219,6 +220,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     },
     "MOMO_CALLBACK_URL": ("accounts", "default", "callback_url"),
     "MOMO_CALLBACK_SECRET": ("accounts", "default", "callback_secret"),
+    "MOMO_METRICS_HOST": ("metrics_host",),
     "MOMO_METRICS_PORT": ("metrics_port",),
     "MOMO_LOG_LEVEL": ("log", "level"),
 }

@@ -32,12 +32,16 @@ def add_payments(tx: Tx, payments: Sequence[Payment]) -> frozenset[str]:
         return frozenset()
     ordered = sorted(payments, key=lambda payment: (payment.account, payment.idempotency_key))
     rows = [payment_values(payment) for payment in ordered]
-    return frozenset(row[0] for row in tx.conn.execute(_insert_payment[tx.dialect], rows))
+    added = frozenset(row[0] for row in tx.conn.execute(_insert_payment[tx.dialect], rows))
+    for payment in {each.id: each for each in ordered if each.id in added}.values():
+        tx.count(payment.state.value, payment.currency, payment.exponent, payment.amount_minor, +1)
+    return added
 
 
-def take_back(tx: Tx, payment_id: str) -> None:
+def take_back(tx: Tx, payment: Payment) -> None:
     """Remove a payment that this very transaction inserted and that turned out to be refused."""
-    tx.conn.execute(text("DELETE FROM payment WHERE id = :id"), {"id": payment_id})
+    tx.conn.execute(text("DELETE FROM payment WHERE id = :id"), {"id": payment.id})
+    tx.count(payment.state.value, payment.currency, payment.exponent, payment.amount_minor, -1)
 
 
 def by_key(tx: Tx, account: str, keys: Sequence[str]) -> dict[str, Payment]:

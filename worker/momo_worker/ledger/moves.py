@@ -140,6 +140,10 @@ def write_payments(tx: Tx, pairs: Sequence[tuple[Payment, Payment]]) -> None:
         }
         for before, after in changed
     ]
+    for before, after in changed:
+        if before.state is not after.state:
+            tx.count(before.state.value, before.currency, before.exponent, before.amount_minor, -1)
+            tx.count(after.state.value, after.currency, after.exponent, after.amount_minor, +1)
     if _update_payment.run(tx, rows) != len(rows):
         raise MoveLostError(f"of {len(rows)} payments at least one had moved meanwhile")
 

@@ -161,7 +161,7 @@ Index(
     postgresql_where=text("state = 'accepted'"),
     sqlite_where=text("state = 'accepted'"),
 )
-Index("ix_payment_gauge", payment.c.state, payment.c.currency, payment.c.state_since_ms, payment.c.amount_minor)
+Index("ix_payment_state", payment.c.state, payment.c.currency, payment.c.state_since_ms)
 Index("ix_payment_same_again", payment.c.account, payment.c.msisdn, payment.c.accepted_at_ms)
 Index("ix_payment_external_id", payment.c.external_id)
 Index(
@@ -169,6 +169,19 @@ Index(
     payment.c.financial_transaction_id,
     postgresql_where=text("financial_transaction_id IS NOT NULL"),
     sqlite_where=text("financial_transaction_id IS NOT NULL"),
+)
+
+#: Payments and money by state, counted in each transaction that moves one; the sum over shards is the truth.
+tally = Table(
+    "tally",
+    metadata,
+    _word("state"),
+    Column("currency", String(3), nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("exponent", Integer, nullable=False),
+    Column("payments", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    PrimaryKeyConstraint("state", "currency", "shard"),
 )
 
 attempt = Table(

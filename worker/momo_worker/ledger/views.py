@@ -10,60 +10,41 @@ from momo_worker.ledger import schema
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.rows import payment_columns, payment_from
 from momo_worker.payment.payment import Payment
+from momo_worker.payment.transitions import FINAL_STATES, State
 
 
 @dataclass(frozen=True, slots=True)
 class StateGauge:
-    """Payments of one state and currency."""
+    """Payments of one state and currency; `oldest_since_ms` is None for final states, where nothing waits."""
 
     state: str
     currency: str
     exponent: int
     count: int
     amount_minor: int
-    oldest_since_ms: int
+    oldest_since_ms: int | None
+
+
+_TALLIES = text(
+    "SELECT state, currency, max(exponent), sum(payments), sum(amount_minor) FROM tally "
+    "GROUP BY state, currency HAVING sum(payments) > 0 ORDER BY state, currency"
+)
+_OLDEST = text("SELECT min(state_since_ms) FROM payment WHERE state = :state AND currency = :currency")
 
 
 def by_state(tx: Tx) -> list[StateGauge]:
-    """Count, money and age by state and currency: one pass over a covering index."""
-    rows = tx.conn.execute(
-        text(
-            "SELECT state, currency, min(state_since_ms), count(*), sum(amount_minor) FROM payment GROUP BY state, currency ORDER BY state, currency"
-        )
-    ).all()
-    exponents = (
-        {
-            row[0]: row[1]
-            for row in tx.conn.execute(text("SELECT currency, min(exponent) FROM payment GROUP BY currency"))
-        }
-        if rows
-        else {}
-    )
-    return [StateGauge(row[0], row[1], exponents.get(row[1], 0), row[3], int(row[4]), row[2]) for row in rows]
+    """Count, money and age by state and currency: a few rows and a few index look-ups, however many payments there ever were."""
+    return [
+        StateGauge(row[0], row[1], row[2], int(row[3]), int(row[4]), _oldest(tx, row[0], row[1]))
+        for row in tx.conn.execute(_TALLIES).all()
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class OperationTotal:
-    """Payments of one operation, state and currency: how many, and how much."""
-
-    operation: str
-    state: str
-    reason_code: str | None
-    currency: str
-    exponent: int
-    count: int
-    amount_minor: int
-
-
-def by_operation(tx: Tx) -> list[OperationTotal]:
-    """Everything the ledger holds, by operation, state and reason; reads every payment, so it is for reports and not for gauges."""
-    rows = tx.conn.execute(
-        text(
-            "SELECT operation, state, reason_code, currency, min(exponent), count(*), sum(amount_minor) FROM payment "
-            "GROUP BY operation, state, reason_code, currency ORDER BY operation, state, reason_code"
-        )
-    )
-    return [OperationTotal(row[0], row[1], row[2], row[3], row[4], row[5], int(row[6])) for row in rows]
+def _oldest(tx: Tx, state: str, currency: str) -> int | None:
+    if State(state) in FINAL_STATES:
+        return None
+    found: int | None = tx.conn.execute(_OLDEST, {"state": state, "currency": currency}).scalar_one()
+    return found
 
 
 def rejection(tx: Tx, source: str) -> str | None:

@@ -236,7 +236,7 @@ class _Batch:
         problem = count_against_limits(self.tx, candidate.payment, candidate.job, candidate.account)
         if problem is None:
             return True
-        intake.take_back(self.tx, candidate.payment.id)
+        intake.take_back(self.tx, candidate.payment)
         self.reject(candidate.entry, [problem])
         return False
 

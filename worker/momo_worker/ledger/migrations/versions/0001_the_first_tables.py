@@ -193,7 +193,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("financial_transaction_id IS NOT NULL"),
             sqlite_where=sa.text("financial_transaction_id IS NOT NULL"),
         )
-        batch_op.create_index("ix_payment_gauge", ["state", "currency", "state_since_ms", "amount_minor"], unique=False)
         batch_op.create_index(
             "ix_payment_leased",
             ["lease_until_ms"],
@@ -209,6 +208,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("released_until_ms IS NOT NULL"),
         )
         batch_op.create_index("ix_payment_same_again", ["account", "msisdn", "accepted_at_ms"], unique=False)
+        batch_op.create_index("ix_payment_state", ["state", "currency", "state_since_ms"], unique=False)
 
     op.create_table(
         "pin",
@@ -262,6 +262,16 @@ def upgrade() -> None:
             sqlite_where=sa.text("ending IS NULL"),
         )
 
+    op.create_table(
+        "tally",
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("exponent", sa.Integer(), nullable=False),
+        sa.Column("payments", sa.BigInteger(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("state", "currency", "shard", name=op.f("pk_tally")),
+    )
     op.create_table(
         "transition",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
