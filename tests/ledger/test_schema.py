@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 from tests.support.factories import accepted
@@ -28,7 +29,8 @@ from tests.support.waiting import eventually
 from momo_worker.clock import SystemClock
 from momo_worker.ledger import engine, installation, intake, moves, outbox, schema, work
 from momo_worker.ledger.engine import Ledger, LedgerError
-from momo_worker.ledger.migrate import check_current, current, migrate, newest
+from momo_worker.ledger.migrate import alembic_config, migrate
+from momo_worker.ledger.revision import REVISIONS, check_current, current, newest
 from momo_worker.ledger.rows import payment_values
 from momo_worker.payment.money import Currency
 from momo_worker.payment.payment import Payment, Product, Queue, Work
@@ -513,3 +515,9 @@ def test_a_payment_comes_back_from_the_ledger_as_it_went_in(world: World) -> Non
     with world.ledger.write() as tx:
         tx.conn.execute(insert(schema.payment).values(row))
     assert payment_values(world.payment("other")) == row
+
+
+def test_the_revisions_we_name_are_the_migrations_there_are() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+
+    assert tuple(script.revision for script in reversed(list(scripts.walk_revisions()))) == REVISIONS

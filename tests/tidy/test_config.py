@@ -117,7 +117,7 @@ def test_env_example_names_every_variable_that_is_read_and_no_other() -> None:
 def test_env_example_shows_the_defaults(tmp_path: Path) -> None:
     plain = load({"HOME": str(tmp_path), "MOMO_HOME": str(tmp_path)}, tmp_path)
     written = {name: value for name, value in environ_lines().items() if value and name != "MOMO_HOME"}
-    assert set(written) == {"MOMO_DATABASE_URL", "MOMO_MARKET", "MOMO_LOG_LEVEL"}
+    assert set(written) == {"MOMO_DATABASE_URL", "MOMO_MARKET", "MOMO_LOG_LEVEL", "MOMO_METRICS_HOST"}
     assert load({"HOME": str(tmp_path), "MOMO_HOME": str(tmp_path), **written}, tmp_path) == plain
     text = (CONFIG / "env.example").read_text(encoding="utf-8")
     assert "127.0.0.1:6388" in text

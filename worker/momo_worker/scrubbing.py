@@ -54,9 +54,10 @@ _WORTH_A_LOOK = (
 )
 _NUMBER_WORDS = ("msisdn", "party", "phone", "payer", "payee")
 
-#: Numbers by the word before them, also in a path: `msisdn='256…'`, `"partyId": "256…"`, `/accountholder/msisdn/256…`.
+#: Numbers by the word before them, also in a path: `msisdn='256…'`, `"partyId": "256…"`, `/accountholder/msisdn/256…`, and in
+#: what others write: `payer 256…`, `PAYER_256…`.
 _NUMBER = re.compile(
-    rf"((?:msisdn|party_?id|phone(?:_?number)?|payer|payee){_QUOTE}\s*[:=/]\s*{_QUOTE})(\+?[0-9]{{6,15}})",
+    rf"((?:msisdn|party_?id|phone(?:_?number)?|payer|payee){_QUOTE}(?:\s*[:=/]\s*|[\s_]+){_QUOTE})(\+?[0-9]{{6,15}})",
     re.IGNORECASE,
 )
 

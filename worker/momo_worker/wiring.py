@@ -16,7 +16,7 @@ from momo_worker.commons.parts import Client, Parts
 from momo_worker.commons.runner import ThreadRunner
 from momo_worker.ledger import installation
 from momo_worker.ledger.engine import Ledger, LedgerError
-from momo_worker.ledger.migrate import check_current
+from momo_worker.ledger.revision import check_current
 from momo_worker.metrics import Metrics
 from momo_worker.mtn.client import MtnClient
 from momo_worker.mtn.reasons import explain

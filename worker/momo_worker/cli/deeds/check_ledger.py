@@ -7,7 +7,7 @@ from momo_worker.cli.deeds.showing import moment
 from momo_worker.clock import Clock
 from momo_worker.ledger import installation, outbox, stops, views
 from momo_worker.ledger.engine import Ledger, LedgerError, Tx
-from momo_worker.ledger.migrate import newest
+from momo_worker.ledger.revision import newest
 from momo_worker.payment.payment import Queue, Work
 from momo_worker.settings import Settings
 

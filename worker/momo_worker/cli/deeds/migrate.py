@@ -4,8 +4,8 @@ from momo_worker.cli.deeds.reading import quiet_settings
 from momo_worker.cli.saying import say, say_json
 from momo_worker.clock import SystemClock
 from momo_worker.ledger.engine import Ledger
-from momo_worker.ledger.migrate import current, newest
 from momo_worker.ledger.migrate import migrate as bring_up_to_date
+from momo_worker.ledger.revision import current, newest
 
 
 def migrate(*, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from momo_worker.cli.homes import SIMULATOR_FOLDER
 from momo_worker.cli.saying import AnswerIsNo, WrongUse
 from momo_worker.clock import SystemClock
 from momo_worker.ledger.engine import Ledger
-from momo_worker.ledger.migrate import check_current
+from momo_worker.ledger.revision import check_current
 from momo_worker.payment.payment import Product
 from momo_worker.settings import Settings, load
 
