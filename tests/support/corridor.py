@@ -91,16 +91,25 @@ class Process:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def ended(self) -> int | None:
+        """Its exit code, if it was started and has ended."""
+        return None if self._process is None else self._process.poll()
+
     def kill(self) -> None:
         """kill -9."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
-    def terminate(self, *, within_seconds: float = PATIENCE_SECONDS) -> int:
-        """SIGTERM; its exit code."""
+    def ask_to_end(self) -> None:
+        """SIGTERM, and no waiting."""
         assert self._process is not None
         self._process.terminate()
+
+    def terminate(self, *, within_seconds: float = PATIENCE_SECONDS) -> int:
+        """SIGTERM; its exit code."""
+        self.ask_to_end()
+        assert self._process is not None
         return self._process.wait(within_seconds)
 
     def freeze(self) -> None:

@@ -22,7 +22,7 @@ from momo_worker.steps import intake, outcome, polling
 from momo_worker.steps.relay import Relay
 from momo_worker.steps.rescue import Rescue
 from momo_worker.streams import JOBS, TIDE_KEY, JobsStream, ResultsStream, StreamEntry
-from momo_worker.wiring import House, hand_over
+from momo_worker.wiring import House, claim_redis, hand_over
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +131,8 @@ class Keeper:
             ledger_id = installation.read(tx)
         copy = f"{ledger_id.ledger_id if ledger_id else ''} {tide}"
         self._tide_file.write_text(copy, encoding="ascii")
+        # A Redis that lost its data names no ledger any more, and another installation could take it for its own.
+        claim_redis(self._house.redis, self._house.ledger_id)
         self._house.redis.set(TIDE_KEY, copy)
         return 0
 
