@@ -38,8 +38,10 @@ def test_bulk_gets_a_fifth_beside_a_full_till_whatever_the_room(room: int) -> No
         assert sum(parted.values()) == room
         given.update(parted)
     share = given[Queue.BULK] / given.total()
-    assert 0.17 <= share <= 0.23, f"seed {SEED}"
-    assert given[Queue.RESCUE] == 0
+    assert 0.15 <= share <= 0.25, f"seed {SEED}"
+    # Unknown fates are looked up beside a till and a run that never rest.
+    assert given[Queue.RESCUE] > 0
+    assert given[Queue.LATE] == 0
 
 
 def test_whoever_has_no_work_leaves_its_share_to_the_others() -> None:

@@ -69,6 +69,8 @@ RULE_KEYS = (
     "hint_apart_seconds",
     "not_now_delay_seconds",
     "not_now_ceiling_seconds",
+    "about_us_delay_seconds",
+    "about_us_ceiling_minutes",
     "collect_expires_minutes",
     "expires_days",
     "same_again_minutes",

@@ -15,7 +15,7 @@ from momo_worker.commons.message import Message
 from momo_worker.commons.parts import Client, Parts
 from momo_worker.commons.runner import ThreadRunner
 from momo_worker.ledger import installation
-from momo_worker.ledger.engine import Ledger, LedgerError
+from momo_worker.ledger.engine import Ledger, OtherLedgerError
 from momo_worker.ledger.revision import check_current
 from momo_worker.metrics import Metrics
 from momo_worker.mtn.client import MtnClient
@@ -32,10 +32,6 @@ from momo_worker.transport import Amqp
 
 SUBMIT_TASK = "momo_worker.submit"
 LOOK_TASK = "momo_worker.look"
-
-
-class OtherLedgerError(LedgerError):
-    """Redis belongs to another ledger: two installations share it by mistake (money-review L4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,12 @@ from momo_worker.cli.app import COMMANDS, _with_seconds
 from momo_worker.cli.options import WAIT_SECONDS
 from momo_worker.cli.saying import AnswerIsNo, NotReachable, WrongUse
 from momo_worker.embedded import EmbeddedError
-from momo_worker.ledger.engine import LedgerError
+from momo_worker.ledger.engine import LedgerError, OtherLedgerError
 from momo_worker.ledger.moves import MoveLostError
 from momo_worker.mtn.errors import ConfigurationError, CredentialsRefusedError, NotReachableError, UnexpectedAnswerError
 from momo_worker.payment.verdict import Cause
 from momo_worker.settings_problems import Problem, SettingsError
 from momo_worker.streams import WrongTypeError
-from momo_worker.wiring import OtherLedgerError
 
 #: Typer checks options with pydantic by itself, at 0.1 s; whatever else is slow must wait for the deed.
 HEAVY = (

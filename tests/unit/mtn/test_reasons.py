@@ -152,7 +152,7 @@ LOOK_ROWS: list[tuple[int, dict[str, str], bytes, LookAnswer, Cause]] = [
     (404, {}, b"", LookAnswer.NO_WORD, Cause.FAULT),
     (404, PAGE, b"<html>RESOURCE_NOT_FOUND</html>", LookAnswer.NO_WORD, Cause.FAULT),
     (500, JSON, code("RESOURCE_NOT_FOUND"), LookAnswer.NO_WORD, Cause.FAULT),
-    (400, {}, b"", LookAnswer.NO_WORD, Cause.CONFIGURATION),
+    (400, {}, b"", LookAnswer.NO_WORD, Cause.NONE),
     (401, JSON, gateway(401, KEY_TEXT), LookAnswer.NO_WORD, Cause.KEY_REFUSED),
     (401, {}, b"", LookAnswer.NO_WORD, Cause.TOKEN_REFUSED),
     (403, JSON, gateway(403, QUOTA_TEXT), LookAnswer.NO_WORD, Cause.THROTTLED),

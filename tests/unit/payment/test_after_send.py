@@ -21,7 +21,7 @@ from tests.support.factories import (
 from momo_worker.payment import after_send
 from momo_worker.payment.after_look import resend_permitted
 from momo_worker.payment.after_send import SendReport
-from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
+from momo_worker.payment.payment import Change, Lane, Payment, Queue, Send, Work
 from momo_worker.payment.rules import HOUR, MINUTE, SECOND
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, HeldCause, State, Trigger, edge_for
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
@@ -113,7 +113,10 @@ def test_m4_no_answer_is_unknown_and_the_search_begins_now() -> None:
     change = decided(searched, a_report(searched, no_answer()))
     assert (change.after.state, change.trigger) == (State.UNKNOWN, Trigger.SEND_UNKNOWN)
     assert (change.after.not_found_count, change.after.could_have_left_at_ms) == (0, NOW)
-    assert (change.after.work, change.after.queue) == (Work.LOOK, Queue.RESCUE)
+    # A till's customer waits, also for a fate that isn't known; a run's go to rescue.
+    assert (change.after.work, change.after.queue) == (Work.LOOK, Queue.INTERACTIVE)
+    of_a_run = decided(searched.but(lane=Lane.BULK), a_report(searched, no_answer()))
+    assert of_a_run.after.queue is Queue.RESCUE
 
 
 @pytest.mark.parametrize("earlier", [None, SendAnswer.UNKNOWN, SendAnswer.REFUSED, SendAnswer.ACCEPTED])
@@ -339,7 +342,7 @@ def test_s1_a_lease_that_ends_without_a_word_makes_it_unknown_until_the_leases_e
     assert end_ms is not None
     change = after_send.lease_over(payment, now_ms=end_ms + 5, rules=RULES, rng=random.Random(1))
     assert (change.after.state, change.trigger) == (State.UNKNOWN, Trigger.LEASE_OVER)
-    assert (change.after.could_have_left_at_ms, change.after.not_found_count) == (end_ms, 0)
+    assert (change.after.could_have_left_at_ms, change.after.not_found_count) == (end_ms + 5, 0)
     assert (change.after.lease_until_ms, change.after.released_until_ms) == (None, None)
     assert (change.after.work, change.after.claims_since_word) == (Work.LOOK, 2)  # S13: no word was recorded
 
@@ -359,3 +362,19 @@ def test_m4_no_answer_to_a_post_ever_ends_a_payment() -> None:
                 after = decided(payment, a_report(payment, verdict), before).after
                 assert after.state not in {State.SUCCESSFUL, State.FAILED, State.CANCELLED}
                 assert replace(after, state=payment.state).reference_id == payment.reference_id
+
+
+def test_c2_after_a_clock_that_jumped_the_search_begins_now_and_not_at_the_leases_end() -> None:
+    payment = sending()
+    now = (payment.lease_until_ms or 0) + 10 * MINUTE
+    change = after_send.lease_over(payment, now_ms=now, rules=RULES, rng=random.Random(1))
+    assert change.after.could_have_left_at_ms == now
+
+
+def test_t4_an_answer_that_speaks_of_us_goes_behind_its_neighbours() -> None:
+    payment = sending()
+    for count, least_ms in ((0, 90 * 1000), (3, 10 * MINUTE), (30, 40 * MINUTE)):
+        counted = payment.but(not_now_count=count)
+        change = decided(counted, a_report(counted, NOT_ALLOWED))
+        assert change.after.state is State.ACCEPTED
+        assert (change.after.due_at_ms or 0) - NOW >= least_ms

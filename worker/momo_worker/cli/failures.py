@@ -53,7 +53,7 @@ def _mtn(kind: type[Refusal]) -> Callable[[Any], Refusal]:
 
 _BY_NAME: dict[str, Callable[[Any], Refusal]] = {
     "momo_worker.settings_problems.SettingsError": lambda error: WrongUse(str(error)),
-    "momo_worker.wiring.OtherLedgerError": lambda error: WrongUse(str(error)),
+    "momo_worker.ledger.engine.OtherLedgerError": lambda error: WrongUse(str(error)),
     "momo_worker.ledger.engine.LedgerError": _ledger,
     "momo_worker.ledger.moves.MoveLostError": lambda _: AnswerIsNo(
         "the payment moved in this very moment; look at it again with `momo payment show`"

@@ -11,12 +11,16 @@ import structlog
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import stops
 from momo_worker.ledger.engine import Tx
+from momo_worker.pacing import NotDepartedError
 from momo_worker.payment.payment import Product
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
 
 log = structlog.get_logger(__name__)
 
 CIRCUIT = "circuit"
+#: A wait that MTN names beyond this closes the gate until then: claiming and letting go of each payment meanwhile only fills the ledger.
+LONG_WAIT_SECONDS = 60.0
+_DAY_SECONDS = 86_400.0
 BAD_REQUESTS = "bad_requests"
 _BAD_REQUEST = 400
 
@@ -31,6 +35,7 @@ _ADVICE = {
     Cause.CONFIGURATION.value: "MTN's answer speaks of our settings: callback host, currency or target environment; see `momo doctor`",
     BAD_REQUESTS: "three 400 in a row without a 202 between: something in our requests or settings, not in the payments",
     CIRCUIT: "MTN fails for many payments; what is due waits",
+    Cause.THROTTLED.value: "MTN has closed the product for as long as it named; ask MTN for a higher quota",
 }
 
 
@@ -52,6 +57,8 @@ class Heard:
     cause: Cause
     detail: str | None = None
     accepted: bool = False
+    #: The wait that MTN named with a 429 or a quota 403.
+    wait_seconds: float = 0.0
 
 
 def bad_requests_before(tx: Tx, account: str, product: Product, verdicts: Sequence[SendVerdict]) -> int:
@@ -84,9 +91,11 @@ def keep_gate(
     closing = next((answer for answer in answers if answer.cause in CLOSING), None)
     faulty = [answer.payment_id for answer in answers if answer.cause is Cause.FAULT]
     accepted = any(answer.accepted for answer in answers)
+    named_seconds = max((answer.wait_seconds for answer in answers), default=0.0)
     if (
         closing is None
         and not faulty
+        and named_seconds < LONG_WAIT_SECONDS
         and _unchanged(stops.gates(tx).get((account, product.value)), streak, accepted=accepted)
     ):
         return None
@@ -101,6 +110,10 @@ def keep_gate(
             BAD_REQUESTS if streak is not None and streak >= parts.rules.bad_requests_in_a_row else closing.cause.value
         )
         gate, closed = _close(tx, parts, gate, cause, closing.detail)
+    elif named_seconds >= LONG_WAIT_SECONDS:
+        gate, closed = _close(tx, parts, gate, Cause.THROTTLED.value, f"for {named_seconds:.0f} s")
+        if closed is not None:
+            gate = replace(gate, probe_at_ms=tx.now_ms + round(min(named_seconds, _DAY_SECONDS) * 1000))
     elif (
         faulty
         and stops.note_faults(tx, account, product, faulty, parts.rules.circuit_window_ms)
@@ -147,7 +160,7 @@ def tell_closed(closed: Iterable[Closed | None]) -> None:
     for item in closed:
         if item is None:
             continue
-        speak = log.warning if item.cause == CIRCUIT else log.error
+        speak = log.warning if item.cause in (CIRCUIT, Cause.THROTTLED.value) else log.error
         speak(
             "product suspended",
             account=item.account,
@@ -163,13 +176,15 @@ def probe(parts: Parts) -> int:
     """Probe every closed gate whose time has come, one process for all; opens those that answer. Returns how many were opened."""
     opened = 0
     for account, product in _take_probes(parts):
-        cause = parts.client_for(account, product).probe()
+        cause = _asked(parts, account, product)
         with parts.ledger.write() as tx:
             gate = stops.lock_gate(tx, account, product)
             if gate.closed_at_ms is None:
                 continue
             if cause is Cause.NONE:
                 stops.write_gate(tx, replace(gate, cause=None, detail=None, closed_at_ms=None, probe_at_ms=None))
+                # What failed before the product answered says nothing about it now.
+                stops.forget_faults_of(tx, account, product)
         if cause is Cause.NONE:
             opened += 1
             log.info("product resumed", account=account, product=product.value, action="probed")
@@ -178,6 +193,13 @@ def probe(parts: Parts) -> int:
                 "product still suspended", account=account, product=product.value, cause=cause.value, action="probed"
             )
     return opened
+
+
+def _asked(parts: Parts, account: str, product: Product) -> Cause:
+    try:
+        return parts.client_for(account, product).probe()
+    except NotDepartedError:
+        return Cause.NOT_DEPARTED
 
 
 def _take_probes(parts: Parts) -> list[tuple[str, Product]]:

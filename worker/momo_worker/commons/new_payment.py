@@ -75,7 +75,8 @@ def look_alikes(tx: Tx, candidates: Sequence[tuple[Payment, Account]], within_ms
     found: dict[str, str] = {}
     for name, group in groups.items():
         numbers = sorted({payment.msisdn for payment in group if payment.msisdn})
-        recent = intake.recent_of(tx, name, numbers, tx.now_ms - within_ms)
+        amounts = sorted({payment.amount_minor for payment in group})
+        recent = intake.recent_of(tx, name, numbers, amounts, tx.now_ms - within_ms)
         seen = {(like.operation, like.msisdn, like.amount_minor): like.payment_id for like in recent}
         for payment in group:
             first = seen.setdefault((payment.operation.value, payment.msisdn or "", payment.amount_minor), payment.id)

@@ -3,6 +3,7 @@
 What must be told to people (logs, alerts, counters) comes back and is told after the commit, by `tell`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -55,6 +56,7 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
     moves.write_payments(tx, pairs)
     moves.add_transitions(tx, transitions)
     moves.add_events(tx, events)
+    _give_back_refunds(tx, told)
     for item in told:
         if item.edge:
             _consequences(tx, parts, item)
@@ -106,11 +108,20 @@ def _reason(parts: Parts, change: Change, after: Payment) -> dict[str, str] | No
     return None
 
 
+def _give_back_refunds(tx: Tx, told: Sequence[Told]) -> None:
+    """Take refunds that ended unpaid off their collections (M14); in one order, since two workers may end refunds of the same ones."""
+    back: dict[str, int] = defaultdict(int)
+    for change in (item.change for item in told):
+        after = change.after
+        ended_unpaid = after.state in (State.FAILED, State.CANCELLED) and change.before.state is not after.state
+        if after.operation is Operation.REFUND and ended_unpaid and after.refund_of is not None:
+            back[after.refund_of] += after.amount_minor
+    for collection_id in sorted(back):
+        moves.change_refunded(tx, collection_id, -back[collection_id])
+
+
 def _consequences(tx: Tx, parts: Parts, item: Told) -> None:
     change, after = item.change, item.change.after
-    ended_unpaid = after.state in (State.FAILED, State.CANCELLED) and change.before.state is not after.state
-    if after.operation is Operation.REFUND and ended_unpaid and after.refund_of is not None:
-        moves.change_refunded(tx, after.refund_of, -after.amount_minor)
     if change.trigger in _FOLLOWED_LATE:
         moves.follow_late(tx, after.id, after.attempt, tx.now_ms + parts.rules.late_looks_ms[0], 0)
     if change.trigger is Trigger.PUT_ON_DESK and after.held_cause is HeldCause.VANISHED:

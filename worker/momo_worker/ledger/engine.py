@@ -3,7 +3,9 @@
 Refuses a database that would lose a commit. Never retries a transaction by itself: whoever asked decides.
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from momo_worker.clock import Clock
 
 _BUSY_TIMEOUT_SECONDS = 30
+_WAL_TRIES = 100
+_WAL_PAUSE_SECONDS = 0.05
 _POSTGRESQL_MIN = 150_000
 _SQLITE_MIN = (3, 35, 0)
 _SQLITE_FULL = 2
@@ -32,6 +36,10 @@ LEDGER_FAILURES = (DBAPIError, PoolTimeoutError)
 
 class LedgerError(Exception):
     """The ledger can't be used as it is; the message says what is wrong and what to do."""
+
+
+class OtherLedgerError(LedgerError):
+    """Redis belongs to another ledger: two installations share it by mistake (money-review L4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ def _write_tallies(tx: Tx) -> None:
 
     Sharded by thread, so that workers of one PostgreSQL seldom wait for one another.
     """
-    shard = 0 if tx.dialect == "sqlite" else threading.get_ident() % _SHARDS
+    shard = 0 if tx.dialect == "sqlite" else threading.get_native_id() % _SHARDS
     for (state, currency), (exponent, payments, amount_minor) in sorted(tx.tallies.items()):
         if payments or amount_minor:
             values = {"state": state, "currency": currency, "shard": shard, "exponent": exponent}
@@ -167,10 +175,22 @@ def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
     # The driver opens no transaction of its own: it would begin late and deferred, and meet SQLITE_BUSY_SNAPSHOT (money-review L5).
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _set_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _set_wal(cursor: Any) -> None:
+    """Turn a new database to WAL; SQLite refuses that at once, busy timeout or not, while another process does the same."""
+    for _ in range(_WAL_TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            time.sleep(_WAL_PAUSE_SECONDS)
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(conn: Connection) -> None:

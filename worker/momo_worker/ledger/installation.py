@@ -131,6 +131,15 @@ def pin_accounts(tx: Tx, accounts: Iterable[Account], *, write: bool) -> None:
                 _compare(account, product, pinned)
 
 
+def pin_problem(tx: Tx, account: Account) -> str | None:
+    """Why this account's settings aren't those of its first payment, or None: another process may have pinned others meanwhile."""
+    try:
+        pin_accounts(tx, [account], write=False)
+    except LedgerError as error:
+        return str(error)
+    return None
+
+
 def _pins(tx: Tx) -> dict[tuple[str, str], RowMapping]:
     return {(row["account"], row["product"]): row for row in tx.conn.execute(select(schema.pin)).mappings()}
 

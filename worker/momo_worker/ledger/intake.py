@@ -65,15 +65,29 @@ class Likeness:
 
 _LIKE = text(
     "SELECT id, idempotency_key, operation, msisdn, amount_minor FROM payment "
-    "WHERE account = :account AND msisdn IN :msisdns AND accepted_at_ms >= :since ORDER BY accepted_at_ms"
-).bindparams(bindparam("msisdns", expanding=True))
+    "WHERE account = :account AND msisdn IN :msisdns AND amount_minor IN :amounts AND accepted_at_ms >= :since "
+    "ORDER BY accepted_at_ms LIMIT :limit"
+).bindparams(bindparam("msisdns", expanding=True), bindparam("amounts", expanding=True))
+#: More look-alikes than this within ten minutes tell nothing new.
+_LIKE_MAX = 2_000
 
 
-def recent_of(tx: Tx, account: str, msisdns: Sequence[str], since_ms: int) -> list[Likeness]:
-    """What was accepted since then for these numbers."""
+def recent_of(
+    tx: Tx, account: str, msisdns: Sequence[str], amounts_minor: Sequence[int], since_ms: int
+) -> list[Likeness]:
+    """What was accepted since then for these numbers and amounts."""
     if not msisdns:
         return []
-    rows = tx.conn.execute(_LIKE, {"account": account, "msisdns": list(msisdns), "since": since_ms})
+    rows = tx.conn.execute(
+        _LIKE,
+        {
+            "account": account,
+            "msisdns": list(msisdns),
+            "amounts": list(amounts_minor),
+            "since": since_ms,
+            "limit": _LIKE_MAX,
+        },
+    )
     return [Likeness(*row) for row in rows]
 
 

@@ -162,7 +162,7 @@ Index(
     sqlite_where=text("state = 'accepted'"),
 )
 Index("ix_payment_state", payment.c.state, payment.c.currency, payment.c.state_since_ms)
-Index("ix_payment_same_again", payment.c.account, payment.c.msisdn, payment.c.accepted_at_ms)
+Index("ix_payment_same_again", payment.c.account, payment.c.msisdn, payment.c.amount_minor, payment.c.accepted_at_ms)
 Index("ix_payment_external_id", payment.c.external_id)
 Index(
     "ix_payment_financial_transaction_id",

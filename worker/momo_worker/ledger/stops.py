@@ -172,6 +172,14 @@ def forget_faults(tx: Tx, window_ms: int) -> None:
     tx.conn.execute(text("DELETE FROM fault WHERE at_ms <= :since"), {"since": tx.now_ms - window_ms})
 
 
+def forget_faults_of(tx: Tx, account: str, product: Product) -> None:
+    """Drop the faults of a product that answers again."""
+    tx.conn.execute(
+        text("DELETE FROM fault WHERE account = :account AND product = :product"),
+        {"account": account, "product": product.value},
+    )
+
+
 def on_the_wire(tx: Tx, *, limit: int = 1000) -> list[tuple[str, int]]:
     """Calls that have begun and have no ending: payment id and the moment they began."""
     rows = tx.conn.execute(

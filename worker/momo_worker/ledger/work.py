@@ -54,7 +54,7 @@ _release = {
 
 _OUTSTANDING = text(
     "SELECT count(*) FROM (SELECT 1 FROM payment WHERE account = :account AND product = :product AND work = :work "
-    "AND released_until_ms IS NOT NULL AND released_until_ms > :now LIMIT :limit) AS released"
+    "AND released_until_ms IS NOT NULL AND released_until_ms > :now AND queue <> :but_queue LIMIT :limit) AS released"
 )
 
 # Read at most a second before the first byte of each call: the claim, the lease, every pause and the gate, in one query (M1, M13).
@@ -101,13 +101,19 @@ def release(
     return [Released(row[0], row[1]) for row in rows]
 
 
-def outstanding(tx: Tx, account: str, product: Product, work: Work, *, limit: int) -> int:
-    """How many payments are released and not yet recorded, counted up to `limit`."""
-    found = tx.conn.execute(
-        _OUTSTANDING,
-        {"account": account, "product": product.value, "work": work.value, "now": tx.now_ms, "limit": limit},
-    ).scalar_one()
-    return int(found)
+def outstanding(
+    tx: Tx, account: str, product: Product, work: Work, *, limit: int, but_queue: Queue | None = None
+) -> int:
+    """How many payments are released and not yet recorded, counted up to `limit`; those of `but_queue` are left out."""
+    values = {
+        "account": account,
+        "product": product.value,
+        "work": work.value,
+        "now": tx.now_ms,
+        "limit": limit,
+        "but_queue": but_queue.value if but_queue else "",
+    }
+    return int(tx.conn.execute(_OUTSTANDING, values).scalar_one())
 
 
 _DUE_COUNT = text(
@@ -199,6 +205,37 @@ def cut_marks(tx: Tx, account: str, product: Product, kind: Work, *, release_ms:
         "leased": tx.now_ms + lease_ms,
     }
     return tx.conn.execute(_CUT_MARKS, values).rowcount
+
+
+_CUT_DUE = text(
+    "UPDATE payment SET due_at_ms = :latest WHERE account = :account AND product = :product AND work = :work AND queue = :queue "
+    "AND due_at_ms IS NOT NULL AND due_at_ms > :latest AND (not_before_ms IS NULL OR not_before_ms < due_at_ms)"
+)
+_CUT_PROBES = text("UPDATE gate SET probe_at_ms = :latest WHERE closed_at_ms IS NOT NULL AND probe_at_ms > :latest")
+_CUT_WAITING = text("UPDATE waiting_job SET next_try_at_ms = :latest WHERE next_try_at_ms > :latest")
+_CUT_LATE = text("UPDATE attempt SET late_due_at_ms = :latest WHERE late_due_at_ms > :latest")
+
+
+def cut_due(tx: Tx, account: str, product: Product, *, longest_ms: dict[Queue, int]) -> int:
+    """Cut due times that lie further ahead than the longest back-off of their queue (C2); a job's own `not_before` stands."""
+    count = 0
+    for kind in Work:
+        for queue, longest in longest_ms.items():
+            values = {
+                "account": account,
+                "product": product.value,
+                "work": kind.value,
+                "queue": queue.value,
+                "latest": tx.now_ms + longest,
+            }
+            count += tx.conn.execute(_CUT_DUE, values).rowcount
+    return count
+
+
+def cut_waits(tx: Tx, *, probe_ms: int, waiting_ms: int, late_ms: int) -> int:
+    """The same for probes of closed gates, for jobs that wait and for late looks."""
+    found = ((_CUT_PROBES, probe_ms), (_CUT_WAITING, waiting_ms), (_CUT_LATE, late_ms))
+    return sum(tx.conn.execute(statement, {"latest": tx.now_ms + longest}).rowcount for statement, longest in found)
 
 
 def permitted_before(tx: Tx, account: str, product: Product, age_ms: int, *, limit: int) -> list[str]:

@@ -185,8 +185,9 @@ SENDS: dict[Key, tuple[SendAnswer, Cause]] = {
 LOOKS: dict[Key, tuple[LookAnswer, Cause]] = {
     **{(200, Shape.OBJECT, speaks): (LookAnswer.FOUND, Cause.NONE) for speaks in _SPEAKERS},
     (404, Shape.OBJECT, _GATEWAY): (LookAnswer.NO_WORD, Cause.CONFIGURATION),
-    (400, Shape.EMPTY, None): (LookAnswer.NO_WORD, Cause.CONFIGURATION),
-    **{(400, Shape.OBJECT, speaks): (LookAnswer.NO_WORD, Cause.CONFIGURATION) for speaks in _SPEAKERS},
+    # A malformed id, says MTN (5.4): it speaks of that one read, and must not suspend the product.
+    (400, Shape.EMPTY, None): (LookAnswer.NO_WORD, Cause.NONE),
+    **{(400, Shape.OBJECT, speaks): (LookAnswer.NO_WORD, Cause.NONE) for speaks in _SPEAKERS},
     (500, Shape.OBJECT, _US): (LookAnswer.NO_WORD, Cause.CONFIGURATION),
     **{
         (status, shape, speaks): (LookAnswer.NO_WORD, cause)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from momo_worker.payment.backoff import jittered, named_wait_ms
+from momo_worker.payment.backoff import jittered, named_wait_ms, wordless_delay_ms
 from momo_worker.payment.deciding import (
     acknowledged,
     contradicted_by_earlier,
@@ -60,7 +60,7 @@ def mismatch(payment: Payment, facts: Facts) -> str | None:
         return f"currency is {facts.currency}, ours is {payment.currency}"
     if facts.party is not None and payment.msisdn is not None and facts.party.strip().lstrip("+") != payment.msisdn:
         return "the party is another number than ours"
-    if facts.external_id is not None and facts.external_id != payment.external_id:
+    if facts.external_id is not None and facts.external_id.strip() != payment.external_id.strip():
         return "externalId is not ours"
     return None
 
@@ -83,11 +83,22 @@ def decide(
     payment_heard = payment.but(hint_at_ms=_hint_left(payment, report))
     if report.verdict.answer is LookAnswer.NOT_FOUND:
         return _after_not_found(payment, payment_heard, sends, moment)
+    if payment.state is State.UNKNOWN and _window_over(payment, now_ms, rules):
+        why = "its fate isn't known, MTN says nothing about it, and no further send is allowed"
+        return replace(put_on_desk(payment_heard, HeldCause.TOO_OLD, now_ms, rules, rng, why), before=payment)
     again = look_again(payment_heard, now_ms, rules, rng)
+    if payment.state is State.UNKNOWN and again.due_at_ms is not None:
+        # A search counts its looks half a minute apart; one that gets no word backs off like any other.
+        again = again.but(due_at_ms=max(again.due_at_ms, now_ms + wordless_delay_ms(payment, rules, rng)))
     wait = report.verdict.retry_after_seconds
     if wait is not None and again.due_at_ms is not None:
         again = again.but(due_at_ms=max(again.due_at_ms, now_ms + named_wait_ms(wait, rng)))
     return Change(payment, again)
+
+
+def _window_over(payment: Payment, now_ms: int, rules: Rules) -> bool:
+    """Past the hours in which the reference might have been sent again (M5)."""
+    return now_ms - (payment.first_send_at_ms or payment.state_since_ms) >= rules.send_window_ms
 
 
 def _unbroken(payment: Payment, moment: _Moment) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from momo_worker.payment.backoff import jittered, named_wait_ms, not_now_delay_ms, queue_of
+from momo_worker.payment.backoff import about_us_delay_ms, jittered, named_wait_ms, not_now_delay_ms, queue_of
 from momo_worker.payment.deciding import (
     acknowledged,
     contradicted_by_earlier,
@@ -16,6 +16,7 @@ from momo_worker.payment.deciding import (
     due_look,
     is_final,
     let_go,
+    look_for,
     moved,
     mtn_may_end,
     put_on_desk,
@@ -24,7 +25,7 @@ from momo_worker.payment.deciding import (
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
 from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import HeldCause, State, Trigger
-from momo_worker.payment.verdict import SendAnswer, SendVerdict
+from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +103,16 @@ def decide(
         return Change(payment, due_look(after, now_ms), Trigger.REFUSED, detail=_said(verdict))
     after = search_anew(moved(let_go(payment), State.UNKNOWN, now_ms), now_ms)
     due_at = now_ms + jittered(rules.first_look_unknown_ms, rng)
-    return Change(payment, due_look(after, due_at, Queue.RESCUE), Trigger.SEND_UNKNOWN, detail=_said(verdict))
+    return Change(payment, look_for(after, due_at), Trigger.SEND_UNKNOWN, detail=_said(verdict))
 
 
 def lease_over(payment: Payment, *, now_ms: int, rules: Rules, rng: random.Random) -> Change:
     """Rescue found a claim whose lease has ended without a word: its send has no ending, so its fate is unknown."""
-    # The sleeper may still send up to the end of its lease: M1's check refuses it later than that.
+    # The sleeper may still send up to the end of its lease: M1's check refuses it later than that. After a clock that jumped
+    # forward the lease's end lies in the past, and the send may have left this very moment.
     unclaimed = moved(payment, State.UNKNOWN, now_ms).but(lease_until_ms=None, released_until_ms=None)
-    after = search_anew(unclaimed, payment.lease_until_ms or now_ms)
-    due_at = now_ms + jittered(rules.first_look_unknown_ms, rng)
-    return Change(payment, due_look(after, due_at, Queue.RESCUE), Trigger.LEASE_OVER)
+    after = search_anew(unclaimed, max(payment.lease_until_ms or 0, now_ms))
+    return Change(payment, look_for(after, now_ms + jittered(rules.first_look_unknown_ms, rng)), Trigger.LEASE_OVER)
 
 
 def _searched_from_now(payment: Payment, report: SendReport, now_ms: int) -> Payment:
@@ -119,7 +120,7 @@ def _searched_from_now(payment: Payment, report: SendReport, now_ms: int) -> Pay
     if report.verdict.never_left or payment.attempt != report.attempt:
         return payment
     if payment.state is State.UNKNOWN and payment.work is Work.SEND:
-        return due_look(search_anew(payment, now_ms), now_ms, Queue.RESCUE)
+        return look_for(search_anew(payment, now_ms), now_ms)
     if payment.state in (State.SENDING, State.UNKNOWN, State.HELD):
         return search_anew(payment, now_ms)
     return payment
@@ -184,11 +185,13 @@ def _after_not_now(
     payment: Payment, sends: Sequence[Send], verdict: SendVerdict, *, now_ms: int, rules: Rules, rng: random.Random
 ) -> Change:
     delay = not_now_delay_ms(payment.not_now_count, rules, rng)
+    if verdict.cause is Cause.CONFIGURATION:
+        delay = about_us_delay_ms(payment.not_now_count, rules, rng)
     if verdict.retry_after_seconds is not None:
         delay = max(delay, named_wait_ms(verdict.retry_after_seconds, rng))
     counted = let_go(payment).but(not_now_count=payment.not_now_count + 1)
     if not all(send.ending is SendAnswer.NOT_NOW for send in sends):
-        after = due_look(moved(counted, State.UNKNOWN, now_ms), now_ms + delay, Queue.RESCUE)
+        after = look_for(moved(counted, State.UNKNOWN, now_ms), now_ms + delay)
         return Change(payment, after, Trigger.NOT_NOW, detail=_said(verdict))
     # Nothing was sent, so the hours in which an unknown send may be repeated haven't begun either (M5).
     back = moved(counted, State.ACCEPTED, now_ms).but(

@@ -34,6 +34,17 @@ def look_delay_ms(payment: Payment, now_ms: int, rules: Rules, rng: random.Rando
     return jittered(min(ceiling, round(first_look_ms(payment, rules) * factor)), rng)
 
 
+def wordless_delay_ms(payment: Payment, rules: Rules, rng: random.Random) -> int:
+    """Delay of the next look of a payment whose fate isn't known, after one that brought no word."""
+    factor = rules.look_factor ** min(payment.looks, _POWER_MAX)
+    return jittered(min(rules.look_ceiling_ms, round(rules.not_found_apart_ms * factor)), rng)
+
+
+def about_us_delay_ms(count: int, rules: Rules, rng: random.Random) -> int:
+    """Delay of a payment whose answer speaks of our settings: it goes behind its neighbours, or it alone would close the gate each time it opens."""
+    return jittered(min(rules.about_us_ceiling_ms, rules.about_us_delay_ms * 2 ** min(count, _POWER_MAX)), rng)
+
+
 def not_now_delay_ms(count: int, rules: Rules, rng: random.Random) -> int:
     """Delay after the count-th "not now" in a row."""
     return jittered(min(rules.not_now_ceiling_ms, rules.not_now_delay_ms * 2 ** min(count, _POWER_MAX)), rng)

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 from momo_worker.payment.backoff import first_look_ms, held_look_ms, jittered, look_delay_ms, queue_of
-from momo_worker.payment.payment import Change, Payment, Queue, Work
+from momo_worker.payment.payment import Change, Lane, Payment, Queue, Work
 from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, FINAL_STATES, HeldCause, State, Trigger
 
@@ -80,8 +80,18 @@ def look_again(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) 
         delay = held_look_ms(payment, now_ms, rules, rng)
         return after.but(work=None, due_at_ms=None) if delay is None else due_look(after, now_ms + delay, Queue.LATE)
     if payment.state is State.UNKNOWN:
-        return due_look(after, now_ms + jittered(rules.not_found_apart_ms, rng), payment.queue)
+        return due_look(after, now_ms + jittered(rules.not_found_apart_ms, rng), _queue_of_unknown(payment))
     return due_look(after, now_ms + look_delay_ms(payment, now_ms, rules, rng))
+
+
+def _queue_of_unknown(payment: Payment) -> Queue:
+    """A till's payment whose fate isn't known is still a till's: a customer waits, and no salary run goes before it."""
+    return Queue.INTERACTIVE if payment.lane is Lane.INTERACTIVE else Queue.RESCUE
+
+
+def look_for(payment: Payment, at_ms: int) -> Payment:
+    """Due for a look because its fate isn't known."""
+    return due_look(payment, at_ms, _queue_of_unknown(payment))
 
 
 def search_anew(payment: Payment, left_at_ms: int) -> Payment:

@@ -170,7 +170,7 @@ class _Reader:
             )
             if refund
             else self.absent("refund_of", "only a refund has it"),
-            "external_id": self.matched(
+            "external_id": self.trimmed(
                 "external_id", _EXTERNAL_ID, "use 1 to 128 letters, digits, spaces or . _ : / @ + = -"
             ),
             "payer_message": self.note("payer_message"),
@@ -214,6 +214,14 @@ class _Reader:
             self.problem(name, "has characters or a length that can't be taken", advice)
             return None
         return value
+
+    def trimmed(self, name: str, pattern: re.Pattern[str], advice: str) -> str | None:
+        """The same without spaces at its ends, of which spreadsheets are full and which MTN doesn't give back."""
+        value = self.matched(name, pattern, advice)
+        if value is not None and not value.strip():
+            self.problem(name, "is only spaces", advice)
+            return None
+        return value.strip() if value is not None else None
 
     def choice(self, name: str, kind: Any, default: Any) -> Any:
         value = self.text(name, required=default is None)

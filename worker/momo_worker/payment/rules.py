@@ -71,6 +71,9 @@ class Rules:
     #: After "not now" a payment is due again after this, doubling to the ceiling.
     not_now_delay_ms: int = 2 * SECOND
     not_now_ceiling_ms: int = 5 * MINUTE
+    #: After an answer that speaks of our settings, so that others go first when the product is probed open again.
+    about_us_delay_ms: int = 2 * MINUTE
+    about_us_ceiling_ms: int = 1 * HOUR
 
     #: Job defaults (6.1): a collect that isn't of a run, and everything else.
     collect_expires_ms: int = 10 * MINUTE

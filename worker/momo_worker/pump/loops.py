@@ -12,7 +12,7 @@ import structlog
 from kombu.exceptions import OperationalError as BrokerError
 
 from momo_worker.clock import Clock
-from momo_worker.ledger.engine import LEDGER_FAILURES, LedgerError
+from momo_worker.ledger.engine import LEDGER_FAILURES, LedgerError, OtherLedgerError
 from momo_worker.ledger.moves import MoveLostError
 from momo_worker.metrics import Metrics
 from momo_worker.streams import WrongTypeError
@@ -91,6 +91,9 @@ class Pump:
     def _pass(self, loop: Loop) -> None:
         try:
             done = loop.body()
+        except OtherLedgerError:
+            # Not outlived: going on would take another installation's jobs.
+            raise
         except OUTLIVED as error:
             self._metrics.loop_failed(loop.name)
             # Told once with its beginning and once with its end: a minute without Redis must not be sixty errors.

@@ -18,7 +18,9 @@ AHEAD_SECONDS = 1.5
 #: And never more payments than this, whatever the pace.
 OUT_MAX = 1_000
 _LOCKED_AT_ONCE = 500
-_BULK_ONE_IN = 5
+_ONE_IN = 5
+#: A till that never rests must not starve a salary run, nor a run the payments whose fate isn't known.
+_GUARANTEED = (Queue.BULK, Queue.RESCUE)
 _SLOW_LOOK_MS = 50
 
 #: Which queues of work a worker's queue carries: a till's send and look go before everything else.
@@ -36,24 +38,22 @@ def messages(
 
 
 def shares(room: int, waiting: dict[Queue, int], rng: random.Random) -> dict[Queue, int]:
-    """Part the room among the queues in their order; bulk gets at least one slot in five while it has work.
+    """Part the room among the queues in their order; bulk and rescue get at least one slot in five each while they have work.
 
     `waiting` says how many each queue could use; the sum of the answer is at most `room`. At a steady pace slots become free
     one by one, and a fifth of a slot is given by chance: rounded up, every single slot would be bulk's, and the till would starve.
     """
-    whole, rest = divmod(max(room, 0), _BULK_ONE_IN)
-    fair = whole + (1 if rng.random() * _BULK_ONE_IN < rest else 0)
-    reserved = min(waiting.get(Queue.BULK, 0), fair)
-    given: dict[Queue, int] = {}
-    left = max(room, 0) - reserved
-    for queue in Queue:
-        wanted = waiting.get(queue, 0)
-        if queue is Queue.BULK:
-            extra = min(wanted - reserved, left)
-            given[queue], left = reserved + extra, left - extra
-            continue
-        given[queue] = min(wanted, left)
+    left = max(room, 0)
+    given = dict.fromkeys(Queue, 0)
+    whole, rest = divmod(left, _ONE_IN)
+    for queue in rng.sample(_GUARANTEED, k=len(_GUARANTEED)):
+        fair = whole + (1 if rng.random() * _ONE_IN < rest else 0)
+        given[queue] = min(waiting.get(queue, 0), fair, left)
         left -= given[queue]
+    for queue in Queue:
+        extra = min(waiting.get(queue, 0) - given[queue], left)
+        given[queue] += extra
+        left -= extra
     return given
 
 
@@ -65,8 +65,13 @@ def room_for(account: Account, kind: Work) -> int:
     return min(OUT_MAX, max(1, int(AHEAD_SECONDS * 1000 / apart_ms)))
 
 
-def _batch_size(account: Account, kind: Work) -> int:
-    """Looks at MTN's pace travel in small batches, since each waits for its slot in a thread."""
+def _batch_size(account: Account, kind: Work, queue: Queue) -> int:
+    """Looks at MTN's pace travel in small batches, since each waits for its slot in a thread.
+
+    A send that is repeated travels alone: what ended its worker once may do so again, and must not take neighbours with it (S13).
+    """
+    if kind is Work.SEND and queue is Queue.RESCUE:
+        return 1
     if kind is Work.LOOK and account.pace.look_apart_ms >= _SLOW_LOOK_MS:
         return BATCH_LOOKS
     return BATCH_SENDS
@@ -88,7 +93,13 @@ def _release(parts: Parts, account: Account, product: Product, kind: Work) -> li
     with parts.ledger.read() as tx:
         if _stopped(tx, account.name, product, kind):
             return []
-        room = room_for(account, kind) - work.outstanding(tx, account.name, product, kind, limit=OUT_MAX)
+        most = room_for(account, kind)
+        room = most - work.outstanding(tx, account.name, product, kind, limit=OUT_MAX)
+        if room <= 0:
+            # Intake releases a till's payments by itself and may fill all the room; a fifth is kept from it.
+            room = -(-most // _ONE_IN) - work.outstanding(
+                tx, account.name, product, kind, limit=most, but_queue=Queue.INTERACTIVE
+            )
         waiting = work.due_counts(tx, account.name, product, kind, limit=max(room, 0))
     if room <= 0 or not waiting:
         return []
@@ -110,7 +121,7 @@ def _take(parts: Parts, account: str, product: Product, kind: Work, queue: Queue
         released,
         interactive=queue in INTERACTIVE_QUEUES,
         claims_alone=parts.rules.claims_alone,
-        size=_batch_size(parts.accounts[account], kind),
+        size=_batch_size(parts.accounts[account], kind, queue),
     )
 
 

@@ -103,6 +103,7 @@ class _Batch:
         self.events: list[ResultEvent] = []
         self.held: set[str] = set()
         self.look_alike: dict[str, str] = {}
+        self.pins: dict[str, str | None] = {}
 
     def take(self, entries: Sequence[Entry]) -> None:
         settled = intake.rejected_among(self.tx, [entry.source for entry in entries])
@@ -167,6 +168,11 @@ class _Batch:
     def account(self, name: str) -> Account:
         account = self.parts.accounts.get(name)
         if account is None:
+            raise _UnknownAccountError(name)
+        if name not in self.pins:
+            self.pins[name] = installation.pin_problem(self.tx, account)
+        if self.pins[name] is not None:
+            # The settings of this process are wrong, and not the job.
             raise _UnknownAccountError(name)
         return account
 
@@ -250,11 +256,8 @@ class _Batch:
             first = self.look_alike.get(payment.id)
             reason = _same_again_reason(first) if first else None
             transitions.append(_taken_in(payment, first))
-            self.events.append(
-                payment_event(
-                    self.parts.namespace, self.parts.epoch, payment, EventType.ACCEPTED, self.tx.now_ms, reason
-                )
-            )
+            told = (self.parts.namespace, self.parts.epoch, payment, EventType.ACCEPTED, self.tx.now_ms, reason)
+            self.events.append(payment_event(*told))
             if first and candidate.account.same_again is SameAgain.HOLD:
                 why = f"same operation, number and amount as {first} within ten minutes"
                 holds.append(

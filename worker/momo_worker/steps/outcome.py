@@ -18,7 +18,7 @@ from momo_worker.ledger.late import Late
 from momo_worker.payment import after_look, after_send
 from momo_worker.payment.payment import Change, Payment, Product, Send
 from momo_worker.payment.transitions import State
-from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer
+from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,8 @@ def _by_product(
     for report in reports:
         payment = payments[report.payment_id]
         groups[payment.account, payment.product].append(report)
-    return groups
+    # In one order, since each product's gate is locked: two workers must not wait for each other's.
+    return dict(sorted(groups.items()))
 
 
 def _decide(
@@ -104,7 +105,11 @@ def _decide(
         ]
         changes.append(after_send.decide(payment, current, judged, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng))
         accepted = verdict.answer is SendAnswer.ACCEPTED and not verdict.conflict
-        heard.append(gatekeeping.Heard(payment.id, verdict.cause, verdict.code or verdict.message, accepted))
+        heard.append(
+            gatekeeping.Heard(
+                payment.id, verdict.cause, verdict.code or verdict.message, accepted, _named_wait_seconds(verdict)
+            )
+        )
     moves.end_sends(tx, endings)
     return changes, gatekeeping.keep_gate(tx, parts, account, product, heard, streak)
 
@@ -135,7 +140,7 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
             )
             heard[payment.account, payment.product].append(_heard(payment.id, report.verdict))
         told = recording.conclude(tx, parts, changes)
-        closed = [gatekeeping.keep_gate(tx, parts, *where, group, None) for where, group in heard.items()]
+        closed = [gatekeeping.keep_gate(tx, parts, *where, group, None) for where, group in sorted(heard.items())]
     recording.tell(parts, told)
     gatekeeping.tell_closed(closed)
     for report in reports:
@@ -144,7 +149,11 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
 
 
 def _heard(payment_id: str, verdict: LookVerdict) -> gatekeeping.Heard:
-    return gatekeeping.Heard(payment_id, verdict.cause, verdict.reason_code)
+    return gatekeeping.Heard(payment_id, verdict.cause, verdict.reason_code, wait_seconds=_named_wait_seconds(verdict))
+
+
+def _named_wait_seconds(verdict: SendVerdict | LookVerdict) -> float:
+    return (verdict.retry_after_seconds or 0.0) if verdict.cause is Cause.THROTTLED else 0.0
 
 
 def _slow_looks(parts: Parts, account: str, product: Product, verdict: LookVerdict) -> None:

@@ -1,7 +1,7 @@
 """Payments that are due for a look are asked about at MTN: ids come in, status reads leave, what MTN says goes out as reports. Never sends money."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -51,7 +51,7 @@ def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
         ours, others = _parted(parts, going, attempts)
         changes = [_off_the_line(parts, payment, tx.now_ms) for payment in crashing]
         # Not a look, and not the payment's fault: it is due again, perhaps for a process that has its credentials.
-        changes += [Change(payment, look_again(payment, tx.now_ms, parts.rules, parts.rng)) for payment in others]
+        changes += [_later(parts, payment, tx.now_ms) for payment in others]
         told = recording.conclude(tx, parts, changes)
         work.take_leases(tx, [payment.id for payment in ours], parts.rules.lease_ms)
         looking = [_looking(payment, attempts[payment.id, payment.attempt], tx.now_ms) for payment in ours]
@@ -75,10 +75,15 @@ def _crashes(payment: Payment, parts: Parts) -> bool:
     return payment.claims_since_word >= parts.rules.claims_held
 
 
+def _later(parts: Parts, payment: Payment, now_ms: int) -> Change:
+    """Due again by its own pace. A hint is let go of: it would make the payment due at once, again and again."""
+    return Change(payment, look_again(payment.but(hint_at_ms=None), now_ms, parts.rules, parts.rng))
+
+
 def _off_the_line(parts: Parts, payment: Payment, now_ms: int) -> Change:
     why = f"claimed {payment.claims_since_word} times and never a word recorded: its handling ends the process"
     if payment.state is State.HELD:
-        return Change(payment, look_again(payment, now_ms, parts.rules, parts.rng), alert=why)
+        return replace(_later(parts, payment, now_ms), alert=why)
     return put_on_desk(payment, HeldCause.CRASHES, now_ms, parts.rules, parts.rng, why)
 
 

@@ -1,5 +1,6 @@
 """Payments that stopped moving come back into the corridor: leases that ended, times that passed, clocks that jumped. Never sends, never looks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,14 +12,32 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.payment.after_look import permission_lost
 from momo_worker.payment.after_send import lease_over
 from momo_worker.payment.deciding import ended
-from momo_worker.payment.payment import Change, Work
+from momo_worker.payment.payment import Change, Queue, Work
+from momo_worker.payment.rules import DAY
 from momo_worker.payment.transitions import State, Trigger
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 200
+#: Enough to see that a clock jumped, however many leases are open.
+_LOOKED_AT = 5_000
 _SUSPICIOUS_SHARE = 5  # over a fifth
 _WITHIN_MS = 1_000
+
+
+def _slack(milliseconds: int) -> int:
+    """The longest wait with its jitter."""
+    return milliseconds * 5 // 4
+
+
+def _most_within(ends: Sequence[int]) -> int:
+    """How many of these sorted moments lie within one second of another, at the most."""
+    most = first = 0
+    for place, end in enumerate(ends):
+        while end - ends[first] >= _WITHIN_MS:
+            first += 1
+        most = max(most, place - first + 1)
+    return most
 
 
 @dataclass(slots=True)
@@ -27,10 +46,33 @@ class Rescue:
 
     parts: Parts
     _waits_until_ms: int | None = None
+    _seen_at_ms: int | None = None
 
     def run(self) -> int:
         """One pass; returns how many payments were brought back."""
+        self._cut_what_lies_too_far_ahead()
         return self._leases() + self._expired() + self._permissions()
+
+    def _cut_what_lies_too_far_ahead(self) -> None:
+        """After the ledger's clock went back, and once at the start, when nobody knows: a wait is at most the longest there is (C2)."""
+        rules = self.parts.rules
+        with self.parts.ledger.read() as tx:
+            before, self._seen_at_ms = self._seen_at_ms, tx.now_ms
+        if before is not None and self._seen_at_ms >= before - _WITHIN_MS:
+            return
+        longest = dict.fromkeys(Queue, _slack(max(rules.look_ceiling_late_ms, rules.about_us_ceiling_ms, DAY)))
+        longest[Queue.LATE] = _slack(max(rules.held_look_late_ms, DAY))
+        count = 0
+        for account in self.parts.accounts.values():
+            for product in account.credentials:
+                with self.parts.ledger.write() as tx:
+                    count += work.cut_due(tx, account.name, product, longest_ms=longest)
+        with self.parts.ledger.write() as tx:
+            count += work.cut_waits(
+                tx, probe_ms=_slack(DAY), waiting_ms=rules.unknown_account_ms, late_ms=_slack(max(rules.late_looks_ms))
+            )
+        if count:
+            log.error("waits ended too far ahead and were cut; the ledger's clock went back", count=count, action="cut")
 
     def _cut_marks(self, tx: Tx) -> int:
         """Looks are claimed and released like sends, and a clock that went back would keep them from being asked about, too."""
@@ -69,13 +111,13 @@ class Rescue:
         parts = self.parts
         with parts.ledger.write() as tx:
             cut = work.cut_leases(tx, parts.rules.lease_ms) + self._cut_marks(tx)
-            over = work.leases_over(tx, limit=_BATCH)
+            over = work.leases_over(tx, limit=_LOOKED_AT)
             if not over:
                 self._waits_until_ms = None
             if not over or self._should_wait(tx, over):
                 told: list[recording.Told] = []
             else:
-                told = self._bring_back(tx, [payment_id for payment_id, _ in over])
+                told = self._bring_back(tx, [payment_id for payment_id, _ in over[:_BATCH]])
             stops.forget_faults(tx, parts.rules.circuit_window_ms)
         if cut:
             log.error("leases ended too far ahead and were cut; the ledger's clock went back", count=cut, action="cut")
@@ -87,8 +129,7 @@ class Rescue:
         rules = self.parts.rules
         if self._waits_until_ms is not None:
             return tx.now_ms < self._waits_until_ms
-        ends = [end for _, end in over]
-        together = max(sum(1 for end in ends if start <= end < start + _WITHIN_MS) for start in ends)
+        together = _most_within(sorted(end for _, end in over))
         if together < rules.many_leases_min or together * _SUSPICIOUS_SHARE <= work.leases_open(tx):
             return False
         self._waits_until_ms = tx.now_ms + rules.lease_ms

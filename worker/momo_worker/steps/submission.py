@@ -65,12 +65,10 @@ def claim(parts: Parts, ids: Sequence[str]) -> list[Claimed]:
         if not due:
             return []
         stops_here = _Stops(tx)
-        due = [payment for payment in due if not stops_here.hold(payment)]
-        sends = moves.sends_of(tx, [payment.id for payment in due])
-        changes, going = _sort(tx, parts, due, sends)
-        claimed, attempts = _prepare(tx, parts, going)
-        told = recording.conclude(tx, parts, [*changes, *(change for change, _ in going)])
-        moves.add_attempts(tx, attempts)
+        changes, going = _sort(tx, parts, [payment for payment in due if not stops_here.hold(payment)])
+        told = recording.conclude(tx, parts, [*changes, *(one.change for one in going)])
+        moves.add_attempts(tx, [one.attempt for one in going if one.fresh])
+        claimed = [one.claimed for one in going]
         moves.add_sends(tx, [_send_row(item, tx.now_ms) for item in claimed])
     recording.tell(parts, told)
     return claimed
@@ -100,19 +98,57 @@ class _Stops:
         return where in self._closed or any(pause.covers(*where) for pause in self._pauses)
 
 
-def _sort(
-    tx: Tx, parts: Parts, due: Sequence[Payment], sends: dict[str, list[Send]]
-) -> tuple[list[Change], list[tuple[Change, list[Send]]]]:
-    """Part what may be sent from what may not: expired, permission lost, crashed too often, credentials changed."""
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A payment that is about to be sent: its claim as a change, and its attempt, from the store or rendered just now."""
+
+    change: Change
+    attempt: Attempt
+    fresh: bool
+    number: int
+
+    @property
+    def claimed(self) -> Claimed:
+        payment = self.change.after
+        return Claimed(
+            payment.id,
+            payment.account,
+            payment.product,
+            payment.fence,
+            payment.attempt,
+            self.number,
+            self.attempt.request,
+        )
+
+
+def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], list[_Going]]:
+    """Part what may be sent from what may not: expired, permission lost, crashed too often, without credentials, not to be rendered."""
+    ids = [payment.id for payment in due]
+    sends = moves.sends_of(tx, ids)
+    stored = moves.attempts_of(tx, [payment.id for payment in due if payment.sends])
+    references = _refund_references(tx, due)
     changes: list[Change] = []
-    going: list[tuple[Change, list[Send]]] = []
+    going: list[_Going] = []
     for payment in due:
         current = [send for send in sends[payment.id] if send.attempt == payment.attempt]
         instead = _instead_of_sending(tx, parts, payment, current)
         if instead is not None:
             changes.append(instead)
             continue
-        going.append((_as_claimed(tx, parts, payment), current))
+        change = _as_claimed(tx, parts, payment)
+        number = max((send.number for send in current), default=0) + 1
+        attempt = stored.get((payment.id, payment.attempt))
+        if attempt is not None:
+            going.append(_Going(change, attempt, fresh=False, number=number))
+            continue
+        try:
+            rendered = _render(tx, parts, change.after, references.get(payment.refund_of or ""))
+        except ValueError as error:
+            # Nothing was sent, and it must not keep its neighbours from being sent at each release.
+            why = f"its request can't be rendered: {error}"
+            changes.append(put_on_desk(payment, HeldCause.CRASHES, tx.now_ms, parts.rules, parts.rng, why))
+            continue
+        going.append(_Going(change, rendered, fresh=True, number=number))
     return changes, going
 
 
@@ -153,33 +189,6 @@ def _as_claimed(tx: Tx, parts: Parts, payment: Payment) -> Change:
     return Change(payment, after, trigger)
 
 
-def _prepare(tx: Tx, parts: Parts, going: Sequence[tuple[Change, list[Send]]]) -> tuple[list[Claimed], list[Attempt]]:
-    """Requests from the store, or rendered once and put into it (M3)."""
-    stored = moves.attempts_of(tx, [change.after.id for change, _ in going if change.after.sends > 1])
-    references = _refund_references(tx, [change.after for change, _ in going])
-    claimed: list[Claimed] = []
-    fresh: list[Attempt] = []
-    for change, sends in going:
-        payment = change.after
-        attempt = stored.get((payment.id, payment.attempt))
-        if attempt is None:
-            attempt = _render(tx, parts, payment, references.get(payment.refund_of or ""))
-            fresh.append(attempt)
-        number = max((send.number for send in sends), default=0) + 1
-        claimed.append(
-            Claimed(
-                payment.id,
-                payment.account,
-                payment.product,
-                payment.fence,
-                payment.attempt,
-                number,
-                attempt.request,
-            )
-        )
-    return claimed, fresh
-
-
 def _refund_references(tx: Tx, payments: Iterable[Payment]) -> dict[str, str]:
     """The references of the collections that these refunds give back: the successful attempt's (M14)."""
     collections = [
@@ -214,6 +223,7 @@ class _Permit:
 
     def __init__(self, parts: Parts, claimed: Sequence[Claimed]) -> None:
         self._parts = parts
+        self._age_seconds = parts.rules.permit_age_ms / 1000
         self._lock = threading.Lock()
         self._open = {item.held for item in claimed}
         self._granted: frozenset[work.Claim] = frozenset()
@@ -223,10 +233,7 @@ class _Permit:
         """Return when this claim may send now; raises NotDepartedError when it may not, or when the ledger can't be read (M13)."""
         with self._lock:
             now = self._parts.clock.elapsed()
-            if (
-                self._read_at is None
-                or now - self._read_at > self._parts.rules.permit_age_ms / 1000 * _PERMIT_AGE_SHARE
-            ):
+            if self._read_at is None or now - self._read_at > self._age_seconds * _PERMIT_AGE_SHARE:
                 # Its own claim, too, where it was asked about before: a repetition asks again (M1).
                 self._open.add(wanted)
                 self._read(now)
@@ -235,6 +242,9 @@ class _Permit:
                 raise NotDepartedError(
                     "the claim is no longer ours, its lease ends too soon, or a pause or a closed gate holds it"
                 )
+            # A slow answer of the ledger, or a process that slept inside the query, makes a permission that was old when it came.
+            if self._read_at is None or self._parts.clock.elapsed() - self._read_at > self._age_seconds:
+                raise NotDepartedError("the ledger's permission had grown old before the call could leave")
 
     def _read(self, asked_at: float) -> None:
         try:

@@ -207,7 +207,9 @@ def upgrade() -> None:
             postgresql_where=sa.text("released_until_ms IS NOT NULL"),
             sqlite_where=sa.text("released_until_ms IS NOT NULL"),
         )
-        batch_op.create_index("ix_payment_same_again", ["account", "msisdn", "accepted_at_ms"], unique=False)
+        batch_op.create_index(
+            "ix_payment_same_again", ["account", "msisdn", "amount_minor", "accepted_at_ms"], unique=False
+        )
         batch_op.create_index("ix_payment_state", ["state", "currency", "state_since_ms"], unique=False)
 
     op.create_table(
