@@ -20,7 +20,7 @@ CHAOS = 0.03
 SLEEP_SECONDS = 9.0  # over the lease of seven
 
 
-@pytest.fixture(params=[("sqlite", 300, 15), ("postgresql", 150, 8)], ids=["sqlite", "postgresql"])
+@pytest.fixture(params=[("sqlite", 300, 15), ("postgresql", 90, 6)], ids=["sqlite", "postgresql"])
 def scene(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Corridor, int, int, int]]:

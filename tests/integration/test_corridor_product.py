@@ -101,7 +101,7 @@ def test_a_wrong_path_at_the_gateway_suspends_the_product_and_fails_nobody(corri
     all_succeed_once(corridor, keys)
 
 
-@pytest.mark.parametrize("fault", ["service_unavailable", "error_before_creation", "lost_before_creation"])
+@pytest.mark.parametrize("fault", ["service_unavailable", "lost_before_creation"])
 def test_an_outage_opens_the_circuit_and_everything_is_paid_once_it_is_over(corridor: Corridor, fault: str) -> None:
     before = len(said(corridor, "product suspended", cause="circuit"))
     corridor.simulator.fault(fault, product="disbursement", for_seconds=4)
