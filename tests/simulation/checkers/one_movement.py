@@ -1,0 +1,23 @@
+"""One movement of money per reference and per payment at most, unless MTN itself forgets or takes two at once; then M5's bounds alone hold."""
+
+from collections import Counter
+
+from tests.support.simulation import Simulation
+from tests.support.simulation_story import Broken
+from tests.support.simulation_swarm import Mode
+
+
+def check(world: Simulation) -> list[Broken]:
+    if world.swarm.mode is not Mode.USUAL:
+        return []
+    owners = dict(world.rows("SELECT reference_id, payment_id FROM attempt"))
+    moved = Counter(row["reference"] for row in world.mtn_rows("SELECT reference FROM movements"))
+    found = [
+        Broken(f"reference {name} moved money {count} times", owners.get(name))
+        for name, count in moved.items()
+        if count > 1
+    ]
+    by_payment = Counter(owners.get(name) for name in moved)
+    found += [Broken(f"{count} of its references moved money", name) for name, count in by_payment.items() if count > 1]
+    found += [Broken(f"MTN has {name}, which this ledger never made") for name in moved if name not in owners]
+    return found

@@ -1,0 +1,245 @@
+"""People inside the simulation: producers that send jobs, the same again and wrong ones; operators that pause, resume and cancel; callbacks. By the dice."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tests.support.simulation_scheduler import Task
+
+from momo_worker.ledger import stops
+from momo_worker.ledger.engine import LEDGER_FAILURES
+from momo_worker.mtn.wire import callback_path, reference_of_callback
+from momo_worker.payment.events import rfc3339
+from momo_worker.steps import intake, operator
+from momo_worker.steps.callback import hint
+
+if TYPE_CHECKING:
+    from tests.support.simulation import Simulation
+
+_NUMBERS = ("256772123401", "256772123402", "256772123403", "256772123404", "256772123405")
+#: Numbers under which MTN fails the payment, or takes its time.
+_ODD_NUMBERS = ("256733123451", "256733123455", "256733123463", "256733123453", "256733123454")
+_SECRET = "callback-secret"
+
+
+@dataclass
+class StoppedTime:
+    """A pause: its scope, when its commit returned, and when somebody began to lift it."""
+
+    account: str
+    product: str
+    begun_at: float
+    lifted_at: float | None = None
+
+
+@dataclass(frozen=True)
+class SentJob:
+    """An entry that a producer made: at which door, saying what."""
+
+    source: str
+    door: str
+    payload: bytes
+    job: dict[str, Any] | None
+
+
+class People:
+    """Who acts from outside."""
+
+    def __init__(self, world: "Simulation") -> None:
+        self.world = world
+        self.sent: list[SentJob] = []
+        self.firsts: list[dict[str, Any]] = []
+        self.busy_seconds = world.swarm.spread_seconds + 500.0
+
+    def begin(self) -> None:
+        world = self.world
+        for number in range(world.swarm.jobs):
+            world.scheduler.after(world.rng.uniform(0.0, world.swarm.spread_seconds), lambda n=number: self._job(n))
+        if world.swarm.chance("pauses"):
+            for _ in range(world.rng.randint(1, 4)):
+                world.scheduler.after(world.rng.uniform(0.0, world.swarm.spread_seconds + 60.0), self._pause)
+        if world.swarm.chance("cancels"):
+            for _ in range(world.rng.randint(2, 10)):
+                world.scheduler.after(world.rng.uniform(0.5, world.swarm.spread_seconds + 60.0), self._cancel)
+
+    def end(self) -> None:
+        """No more haste: what people or the worker paused is lifted, now and later."""
+        self._lift_all()
+
+    # ---- producers --------------------------------------------------------------------------------------------------
+
+    def _job(self, number: int) -> None:
+        world, rng = self.world, self.world.rng
+        job = self._a_job(number)
+        self.firsts.append(job)
+        self._send(job)
+        if rng.random() < world.swarm.chance("same_job_again"):
+            for _ in range(rng.randint(1, 3)):
+                again = {**job, "metadata": {"try": rng.randint(1, 9)}}
+                world.scheduler.after(rng.choice((0.0, 0.3, 60.0, 400.0)), lambda again=again: self._send(again))
+                world.count("same job again")
+        if rng.random() < world.swarm.chance("key_reused"):
+            other = {**job, "amount": str(int(job["amount"]) + 1)}
+            world.scheduler.after(rng.choice((0.0, 0.2, 90.0)), lambda: self._send(other))
+            world.count("other body under the same key")
+        if rng.random() < world.swarm.chance("broken_job"):
+            self._send_bytes(b'{"operation": "disburse", "amount": 1.5' + bytes([rng.randrange(32, 126)]), None)
+            world.count("broken job")
+        if job["operation"] == "collect" and rng.random() < world.swarm.chance("refunds"):
+            for part in range(rng.randint(1, 3)):
+                world.scheduler.after(rng.uniform(60.0, 400.0), lambda p=part: self._refund(job, p))
+        if rng.random() < world.swarm.chance("replaces"):
+            world.scheduler.after(rng.uniform(60.0, 450.0), lambda: self._replace(job))
+
+    def _a_job(self, number: int) -> dict[str, Any]:
+        world, rng = self.world, self.world.rng
+        account = rng.choice(tuple(world.parts.accounts))
+        job: dict[str, Any] = {
+            "operation": rng.choice(("collect", "collect", "disburse", "disburse", "deposit")),
+            "idempotency_key": f"{world.swarm.seed}-{number}",
+            "amount": str(rng.randint(1, 9) * 1000),
+            "currency": "UGX",
+            "msisdn": rng.choice(_NUMBERS) if rng.random() < 0.8 else rng.choice(_ODD_NUMBERS),
+            "account": account,
+            "lane": rng.choice(("interactive", "bulk")),
+        }
+        if rng.random() < world.swarm.chance("short_lives"):
+            job["not_after"] = rfc3339(world.clock.now_ms() + rng.randint(2, 300) * 1000)
+        if rng.random() < world.swarm.chance("unknown_account"):
+            job["account"] = "nobody"
+            world.count("unknown account")
+        return job
+
+    def _refund(self, collection: dict[str, Any], part: int) -> None:
+        amount = self.world.rng.choice((int(collection["amount"]) // 2, int(collection["amount"]), 500))
+        job = {
+            "operation": "refund",
+            "idempotency_key": f"{collection['idempotency_key']}/refund-{part}",
+            "refund_of": collection["idempotency_key"],
+            "amount": str(amount),
+            "currency": "UGX",
+            "account": collection["account"],
+        }
+        self.world.count("refund asked for")
+        self._send(job)
+
+    def _replace(self, failed: dict[str, Any]) -> None:
+        corrected = {
+            **failed,
+            "idempotency_key": f"{failed['idempotency_key']}/corrected",
+            "replaces": failed["idempotency_key"],
+            "msisdn": _NUMBERS[0],
+        }
+        corrected.pop("not_after", None)
+        self.world.count("replacement asked for")
+        self._send(corrected)
+
+    def _send(self, job: dict[str, Any]) -> None:
+        self._send_bytes(json.dumps(job).encode(), job)
+
+    def _send_bytes(self, payload: bytes, job: dict[str, Any] | None) -> None:
+        """By the stream, or by the command line, which takes in itself."""
+        if self.world.rng.random() < 0.75:
+            name = self.world.jobs.add(payload)
+            self.sent.append(SentJob(f"momo:jobs/{name}", "stream", payload, job))
+            return
+        source = f"cli:{len(self.sent)}"
+        self.sent.append(SentJob(source, "cli", payload, job))
+        self._take_in(intake.Entry(source, payload, "cli"), 5)
+
+    def _take_in(self, entry: intake.Entry, tries_left: int) -> None:
+        """The command line's own: who has no answer does the same once more."""
+        world = self.world
+        try:
+            taken = intake.take_in(world.parts, [entry])
+        except LEDGER_FAILURES:
+            world.count("command line met a failing ledger")
+            assert tries_left, "a ledger that fails one in a hundred times failed six times in a row"
+            world.scheduler.after(3.0, lambda: self._take_in(entry, tries_left - 1))
+            return
+        if taken.released:
+            world.queue.send_task("momo_worker.submit", [list(taken.released)], "interactive")
+
+    # ---- operators --------------------------------------------------------------------------------------------------
+
+    def _pause(self) -> None:
+        world, rng = self.world, self.world.rng
+        account = rng.choice(("", *world.parts.accounts))
+        product = rng.choice(("", "collection", "disbursement"))
+        try:
+            with world.ledger.write() as tx:
+                stops.add_pause(tx, account=account, product=product, run="", reason="haste", actor="operator")
+        except LEDGER_FAILURES:
+            world.count("a pause met a failing ledger")
+            return
+        stopped = StoppedTime(account, product, world.scheduler.now)
+        world.stopped.append(stopped)
+        world.count("operator pauses")
+        world.scheduler.after(rng.choice((0.5, 20.0, 200.0, 900.0)), lambda: self._resume(stopped))
+
+    def _resume(self, stopped: StoppedTime) -> None:
+        world = self.world
+        same = [one for one in world.stopped if (one.account, one.product) == (stopped.account, stopped.product)]
+        for one in same:
+            one.lifted_at = one.lifted_at if one.lifted_at is not None else world.scheduler.now
+        try:
+            with world.ledger.write() as tx:
+                stops.lift_pauses(
+                    tx, account=stopped.account, product=stopped.product, run="", reason="calm", actor="operator"
+                )
+        except LEDGER_FAILURES:
+            world.scheduler.after(5.0, lambda: self._resume(stopped))
+
+    def _lift_all(self) -> None:
+        world = self.world
+        try:
+            with world.ledger.read() as tx:
+                held = stops.pauses(tx)
+        except LEDGER_FAILURES:
+            held = []
+        for pause in held:
+            if pause.actor == "worker":
+                world.count("worker paused an account")
+            self._resume(StoppedTime(pause.account, pause.product, world.scheduler.now))
+        world.scheduler.after(300.0, self._lift_all)
+
+    def _cancel(self) -> None:
+        world = self.world
+        ids = world.rows("SELECT id FROM payment WHERE state IN ('accepted', 'sending', 'unknown', 'held') ORDER BY id")
+        if not ids:
+            return
+        chosen = world.rng.choice(ids)
+        try:
+            decided = operator.cancel(world.parts, chosen, actor="operator", reason="haste")
+        except LEDGER_FAILURES:
+            world.count("a cancel met a failing ledger")
+            return
+        said = "refused" if decided is not None and decided.refused else "done"
+        world.count(f"cancel {said}")
+        world.tell(chosen, f"an operator cancels: {said}")
+
+    # ---- callbacks --------------------------------------------------------------------------------------------------
+
+    def callback(self, url: str, reference: str) -> None:
+        world = self.world
+        path = urlsplit(url).path.removeprefix("/mtn")
+        found = reference_of_callback(_SECRET, path)
+        assert found == reference, "MTN's callback came under another path than we gave"
+        world.count("callback")
+        world.scheduler.inline(Task("callback door", inline=True), lambda: self._hint(reference))
+
+    def invented_callback(self) -> None:
+        """A stranger's guess is refused by its seal; who saw a true URL may repeat it as often as he likes."""
+        world = self.world
+        reference = world.rng.choice(world.posts).reference if world.posts else "00000000-0000-4000-8000-000000000000"
+        assert reference_of_callback(_SECRET, f"/{reference}/{'0' * 64}") is None
+        world.count("invented callback")
+        if reference_of_callback(_SECRET, callback_path(_SECRET, reference)) == reference:
+            self._hint(reference)
+
+    def _hint(self, reference: str) -> None:
+        try:
+            hint(self.world.parts, reference)
+        except LEDGER_FAILURES:
+            self.world.count("a callback met a failing ledger")

@@ -1,0 +1,169 @@
+"""A pump inside the simulation: the product's own doors, release, relay, rescue, probe and late looks, each pass cut short where the process dies."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from tests.support.simulation_scheduler import Task
+
+from momo_worker.commons import gatekeeping
+from momo_worker.pump.loops import OUTLIVED
+from momo_worker.pump.main import Doors
+from momo_worker.pump.release import release_due
+from momo_worker.steps import outcome, polling
+from momo_worker.steps.relay import Relay
+from momo_worker.steps.rescue import Rescue
+
+if TYPE_CHECKING:
+    from tests.support.simulation import Simulation
+
+_TAKE_OVER_MS = 60_000
+_REPLAY_MS = 24 * 3_600_000
+#: A turn comes at the latest after this, however quiet it is.
+_IDLE_SECONDS_MAX = 600.0
+_NEXT = (
+    "SELECT min(at) FROM ("
+    "SELECT min(due_at_ms) AS at FROM payment WHERE due_at_ms IS NOT NULL AND (released_until_ms IS NULL OR released_until_ms <= :now)"
+    " UNION ALL SELECT min(released_until_ms) FROM payment WHERE released_until_ms > :now AND due_at_ms IS NOT NULL"
+    " UNION ALL SELECT min(lease_until_ms) FROM payment WHERE state = 'sending'"
+    " UNION ALL SELECT min(probe_at_ms) FROM gate WHERE closed_at_ms IS NOT NULL"
+    " UNION ALL SELECT min(next_try_at_ms) FROM waiting_job"
+    " UNION ALL SELECT min(late_due_at_ms) FROM attempt WHERE late_due_at_ms IS NOT NULL)"
+)
+
+
+class SimulatedPump:
+    """One pump process; when it dies another takes its place under another name."""
+
+    def __init__(self, world: "Simulation", name: str) -> None:
+        self.world = world
+        self.name = name
+        self.lives = 0
+        self.doors: Doors
+        self.relay: Relay
+        self.rescue: Rescue
+        self.relaying = False
+        self.seen_progress = -1
+        self.idle_turns = 0
+
+    def begin(self) -> None:
+        """Start, or start again."""
+        world = self.world
+        self.lives += 1
+        who = f"{self.name}-{self.lives}"
+        house: Any = SimpleNamespace(parts=world.parts, celery=world.queue)
+        jobs: Any = world.jobs
+        results: Any = world.results
+        self.doors = Doors(house, jobs, who, _TAKE_OVER_MS)
+        self.relay = Relay(world.parts, results, who, _REPLAY_MS)
+        self.rescue = Rescue(world.parts)
+        self.relaying = False
+        if self.lives == 1:
+            self.turn()
+
+    def turn(self) -> None:
+        """One pass of every loop that has something to do, in any order."""
+        world = self.world
+        chores = self.chores()
+        world.rng.shuffle(chores)
+        for chore in chores:
+            if not self.do(chore):
+                self.begin()
+                break
+        world.scheduler.after(self.wait_seconds(), self.turn)
+
+    def do(self, chore: Callable[[], object]) -> bool:
+        """One pass; False when the process died in it."""
+        world = self.world
+
+        def body() -> None:
+            try:
+                chore()
+            except OUTLIVED:
+                world.count("pump pass failed")
+
+        world.in_pump = self
+        try:
+            return world.scheduler.inline(Task(self.name, inline=True), body)
+        finally:
+            world.in_pump = None
+
+    def chores(self) -> list[Callable[[], object]]:
+        world, now = self.world, self.world.clock.now_ms()
+        every_time: list[Callable[[], object]] = [self.rescue.run, self.start_relay]
+        if world.jobs.unread:
+            every_time.append(self.doors.read)
+        if world.jobs.given:
+            every_time.append(self.doors.take_over)
+        if world.rows("SELECT 1 FROM waiting_job LIMIT 1"):
+            every_time.append(self.doors.retry_waiting)
+        if world.rows("SELECT 1 FROM payment WHERE due_at_ms <= :now LIMIT 1", now=now):
+            every_time.append(self.release)
+        if world.rows("SELECT 1 FROM gate WHERE closed_at_ms IS NOT NULL LIMIT 1"):
+            every_time.append(lambda: gatekeeping.probe(world.parts))
+        if world.rows("SELECT 1 FROM attempt WHERE late_due_at_ms <= :now LIMIT 1", now=now):
+            every_time.append(self.late)
+        return every_time
+
+    def release(self) -> None:
+        world = self.world
+        due = world.rows("SELECT DISTINCT account FROM payment WHERE due_at_ms <= :now", now=world.clock.now_ms())
+        accounts = {name: world.parts.accounts[name] for name in due}
+        release_due(replace(world.parts, accounts=accounts), world.queue.hand_over)
+
+    def late(self) -> None:
+        for item, verdict in polling.ask_late(self.world.parts, limit=5):
+            outcome.record_late(self.world.parts, item, verdict)
+            self.world.tell(item.attempt.payment_id, f"late look: {verdict.answer.value} {verdict.raw_status or ''}")
+
+    def start_relay(self) -> None:
+        """In a task of its own, since a relay may fall asleep with events in its hand."""
+        world = self.world
+        if self.relaying or not (world.faults_on or self._has_to_relay()):
+            return
+        self.relaying = True
+        relay, pump = self.relay, world.in_pump
+        world.in_pump = None
+        try:
+            world.scheduler.start(Task(f"relay of {self.name}"), lambda: self._relay(relay))
+        finally:
+            world.in_pump = pump
+
+    def _has_to_relay(self) -> bool:
+        return bool(self.world.rows("SELECT 1 FROM outbox WHERE published_at_ms IS NULL LIMIT 1")) or (
+            self.world.rng.random() < 0.2
+        )
+
+    def _relay(self, relay: Relay) -> None:
+        world = self.world
+        try:
+            relay.publish()
+        except OUTLIVED:
+            world.count("relay pass failed")
+        finally:
+            if relay is self.relay:
+                self.relaying = False
+        if world.rng.random() < 0.3:
+            world.consumer.read()
+
+    def wait_seconds(self) -> float:
+        """Soon while there is work; else until the ledger's next moment."""
+        world = self.world
+        if world.jobs.unread:
+            return world.rng.uniform(0.1, 1.0)
+        if world.progress == self.seen_progress:
+            self.idle_turns = min(self.idle_turns + 1, 9)
+        else:
+            self.idle_turns, self.seen_progress = 0, world.progress
+        now = world.clock.now_ms()
+        (next_at,) = world.rows(_NEXT, now=now)
+        if next_at is None:
+            return (
+                _IDLE_SECONDS_MAX * world.rng.uniform(0.5, 1.0) if not world.faults_on else world.rng.uniform(5.0, 20.0)
+            )
+        left = max(next_at - now, 0) / 1000
+        ahead = left + world.rng.uniform(0.2, 2.5)
+        # What is due and may not leave (a pause, a closed gate) must not keep the simulation busy.
+        ahead = max(ahead, 0.3 * 2**self.idle_turns)
+        return min(ahead, 20.0 if world.faults_on else _IDLE_SECONDS_MAX)

@@ -1,0 +1,162 @@
+"""Redis inside the simulation: two streams and the workers' queue, each with the ways in which it loses and doubles."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from momo_worker.commons.message import Message
+from momo_worker.payment.payment import Work
+from momo_worker.streams import FencedError, StreamEntry, StreamLostError
+from momo_worker.wiring import LOOK_TASK
+
+if TYPE_CHECKING:
+    from tests.support.simulation import Simulation
+
+
+@dataclass
+class _Given:
+    consumer: str
+    at: float
+    deliveries: int
+
+
+@dataclass
+class SimulatedJobs:
+    """`momo:jobs` with its group: as JobsStream, as far as the pump's doors ask."""
+
+    world: "Simulation"
+    entries: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    given: dict[str, _Given] = field(default_factory=dict)
+
+    def add(self, job: bytes) -> str:
+        name = f"{len(self.entries) + 1}-0"
+        self.entries[name] = {b"job": job}
+        self.unread.append(name)
+        return name
+
+    def read(self, consumer: str, *, count: int, block_ms: int) -> list[StreamEntry]:
+        found, self.unread = self.unread[:count], self.unread[count:]
+        for name in found:
+            self.given[name] = _Given(consumer, self.world.scheduler.now, 1)
+        return [StreamEntry(name, self.entries[name]) for name in found]
+
+    def left_behind(self, *, idle_ms: int, count: int) -> list[tuple[str, int]]:
+        before = self.world.scheduler.now - idle_ms / 1000
+        return [(name, given.deliveries) for name, given in self.given.items() if given.at <= before][:count]
+
+    def take_over(self, consumer: str, left: Sequence[tuple[str, int]], *, idle_ms: int) -> list[StreamEntry]:
+        for name, deliveries in left:
+            self.given[name] = _Given(consumer, self.world.scheduler.now, deliveries + 1)
+        return [StreamEntry(name, self.entries[name], deliveries + 1) for name, deliveries in left]
+
+    def give_back(self, consumer: str, entries: Sequence[StreamEntry]) -> None:
+        for entry in entries:
+            self.given[entry.id] = _Given(consumer, self.world.scheduler.now, entry.deliveries - 1)
+
+    def acknowledge(self, ids: Sequence[str]) -> None:
+        self.world.pump_point("before acknowledgement")
+        for name in ids:
+            self.given.pop(name, None)
+
+
+@dataclass
+class SimulatedResults:
+    """`momo:results`: as ResultsStream, with a tail that can be lost, and the consumer's place in it with it."""
+
+    world: "Simulation"
+    events: list[tuple[int, str]] = field(default_factory=list)
+    fences: dict[int, int] = field(default_factory=dict)
+    last_id: int = 0
+    read_to: int = 0
+
+    def append(self, fences: dict[int, int], known_last_id: str | None, bodies: Sequence[str]) -> str:
+        self.world.relay_point("before append")
+        for partition, fence in fences.items():
+            if fence < self.fences.get(partition, 0):
+                self.world.count("relay fenced")
+                raise FencedError(f"partition {partition}")
+        if int((known_last_id or "0-0").partition("-")[0]) > self.last_id:
+            raise StreamLostError(f"ends at {self.last_id}")
+        self.fences.update(fences)
+        for body in bodies:
+            self.last_id += 1
+            self.events.append((self.last_id, body))
+        self.world.relay_point("after append")
+        return f"{self.last_id}-0"
+
+    def lose_tail(self, count: int) -> None:
+        """A failover to a replica that was behind: the last events, the fences and the readers' place are those of before."""
+        self.events = self.events[: len(self.events) - count]
+        self.last_id = self.events[-1][0] if self.events else 0
+        self.fences.clear()
+        self.read_to = min(self.read_to, len(self.events))
+
+
+@dataclass
+class SimulatedConsumer:
+    """An application that follows the contract: an event is applied only if (epoch, sequence) is above the last that was applied."""
+
+    stream: SimulatedResults
+    last: dict[str, tuple[int, int]] = field(default_factory=dict)
+    data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    rejections: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    arrived: int = 0
+    doubled: int = 0
+    _ids: set[str] = field(default_factory=set)
+    #: Event ids that arrived with two different meanings.
+    two_meanings: list[str] = field(default_factory=list)
+    _meaning: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def read(self) -> None:
+        for _, body in self.stream.events[self.stream.read_to :]:
+            self._take(json.loads(body))
+        self.stream.read_to = len(self.stream.events)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self.arrived += 1
+        self.doubled += event["id"] in self._ids
+        self._ids.add(event["id"])
+        data = event["data"]
+        meaning = (event["type"], event["subject"], data.get("epoch"), data.get("sequence"), data.get("state"))
+        if self._meaning.setdefault(event["id"], meaning) != meaning:
+            self.two_meanings.append(event["id"])
+        if event["type"] == "momo.job.rejected":
+            self.rejections[event["subject"]].add(event["id"])
+            return
+        if event["type"] == "momo.payment.accepted":
+            self.accepted.add(event["subject"])
+        place = (data["epoch"], data["sequence"])
+        if place > self.last.get(event["subject"], (0, 0)):
+            self.last[event["subject"]] = place
+            self.data[event["subject"]] = data
+
+
+@dataclass
+class SimulatedQueue:
+    """Celery's place: a message is given to a worker soon, late, twice or never."""
+
+    world: "Simulation"
+
+    def send_task(self, name: str, args: list[list[str]], queue: str) -> None:
+        """As the pump's doors call it."""
+        self.hand_over(Message(Work.LOOK if name == LOOK_TASK else Work.SEND, interactive=True, ids=tuple(args[0])))
+
+    def hand_over(self, message: Message) -> None:
+        world = self.world
+        world.pump_point("before hand-over")
+        for payment_id in message.ids:
+            world.tell(payment_id, f"released for {message.work.value}")
+        if world.strikes("message_lost"):
+            for payment_id in message.ids:
+                world.tell(payment_id, "its message is lost")
+            return
+        delay = world.rng.uniform(0.01, 0.5)
+        if world.strikes("message_late"):
+            delay = world.rng.choice((10.0, 40.0, 300.0, 1500.0))
+        world.scheduler.after(delay, lambda: world.work_on(message))
+        if world.strikes("message_doubled"):
+            world.scheduler.after(delay + world.rng.choice((0.0, 0.05, 5.0, 200.0)), lambda: world.work_on(message))

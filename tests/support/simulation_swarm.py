@@ -1,0 +1,126 @@
+"""A seed comes in, the options of one simulated life go out: which faults there are, and how often. Swarm style: each seed switches some off."""
+
+import random
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What MTN's memory is like. Outside `usual`, one reference may move money twice and only M5's bounds are promised."""
+
+    USUAL = "usual"
+    FORGETS = "forgets"
+    RACES = "races"
+
+
+#: What MTN and the way to it do wrong: the model's own faults, with how they are narrowed.
+MTN_FAULTS: dict[str, dict[str, object]] = {
+    "lost_before_creation": {"method": "POST"},
+    "lost_after_creation": {},
+    "lost_answer": {},
+    "halfway_answer": {},
+    "late_creation": {"method": "POST", "seconds": 45.0},
+    "error_before_creation": {"method": "POST"},
+    "refusal": {"fault": "error_before_creation", "method": "POST", "code": "PAYEE_NOT_FOUND"},
+    "error_after_creation": {},
+    "html_200": {},
+    "html_200_after_creation": {},
+    "bad_gateway": {},
+    "bad_gateway_after_creation": {},
+    "slow_answer": {"seconds": 70.0},
+    "rate_limited": {"seconds": 3.0},
+    "quota_exceeded": {"seconds": 20.0},
+    "unauthorised": {},
+    "bad_request": {"method": "POST"},
+    "gateway_not_found": {},
+    "visibility_lag": {"seconds": 90.0},
+    "not_found": {},
+    "status_lag": {"seconds": 60.0},
+    "late_success": {"seconds": 900.0},
+    "unknown_status": {"code": "IN_REVIEW"},
+    "no_status": {},
+    "wrong_amount": {},
+    "created_status": {},
+    "vanish": {},
+    "callback_twice": {"seconds": 30.0},
+    "callback_forged": {"seconds": 0.0},
+    "callback_never": {},
+    "empty_conflict": {},
+}
+#: What we ourselves and our servers do wrong: chances of one occurrence each.
+OUR_FAULTS: dict[str, float] = {
+    "worker_dies": 0.15,
+    "worker_sleeps": 0.10,
+    "pump_dies": 0.02,
+    "relay_sleeps": 0.05,
+    "commit_lost": 0.01,
+    "commit_refused": 0.01,
+    "ledger_unreadable": 0.01,
+    "message_lost": 0.10,
+    "message_doubled": 0.10,
+    "message_late": 0.10,
+    "no_slot": 0.03,
+    "results_lost": 1.0,
+    "clock_jumps": 1.0,
+    "callbacks_invented": 1.0,
+}
+#: What producers and operators do at bad moments.
+PEOPLE: dict[str, float] = {
+    "same_job_again": 0.25,
+    "key_reused": 0.10,
+    "broken_job": 0.05,
+    "unknown_account": 0.03,
+    "refunds": 0.5,
+    "replaces": 0.3,
+    "short_lives": 0.15,
+    "pauses": 1.0,
+    "cancels": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """One seed's options. A fault that isn't named here is off."""
+
+    seed: int
+    mode: Mode
+    jobs: int
+    spread_seconds: float
+    mtn: dict[str, float] = field(default_factory=dict)
+    ours: dict[str, float] = field(default_factory=dict)
+    people: dict[str, float] = field(default_factory=dict)
+    same_again: str = "off"
+    #: How long a worker may sleep: within a call, through a lease, through the hours in which a send may be repeated.
+    sleeps_seconds_max: float = 400.0
+    accounts: int = 1
+    #: M5's six hours; shorter in most seeds, since a search that fills them costs seven hundred looks.
+    send_window_minutes: int = 360
+
+    def chance(self, name: str) -> float:
+        return self.ours.get(name, self.people.get(name, 0.0))
+
+    def __str__(self) -> str:
+        parts = [f"{name}={value}" for name, value in asdict(self).items() if name not in {"mtn", "ours", "people"}]
+        parts += [f"{name}={value:.3f}" for name, value in {**self.ours, **self.people, **self.mtn}.items()]
+        return " ".join(parts)
+
+
+def swarm_of(seed: int) -> Swarm:
+    """The options that this seed stands for, for ever."""
+    rng = random.Random(f"swarm {seed}")
+    calm = rng.random() < 0.1
+    share = 0.0 if calm else rng.choice((0.15, 0.4, 0.4, 0.7))
+    mode = rng.choices((Mode.USUAL, Mode.FORGETS, Mode.RACES), (8, 1, 1))[0]
+    return Swarm(
+        seed=seed,
+        mode=mode,
+        jobs=rng.randint(15, 45),
+        spread_seconds=rng.choice((20.0, 120.0, 400.0)),
+        mtn={name: rng.choice((0.02, 0.05, 0.15)) for name in MTN_FAULTS if rng.random() < share * 0.5},
+        ours={name: often * rng.uniform(0.3, 1.5) for name, often in OUR_FAULTS.items() if rng.random() < share},
+        people={name: often * rng.uniform(0.5, 1.5) for name, often in PEOPLE.items() if rng.random() < 0.5},
+        same_again=rng.choice(("off", "off", "warn", "hold")),
+        sleeps_seconds_max=rng.choice((100.0, 400.0, 400.0, 900.0, 3 * 3600.0)),
+        accounts=rng.choice((1, 1, 2)),
+        send_window_minutes=rng.choice((25, 25, 25, 60, 360)) if seed % 10 == 0 else 25,
+    )
