@@ -32,7 +32,6 @@ from momo_worker.ledger.migrate import migrate
 from momo_worker.ledger.views import find, listed
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import FINAL_STATES, State
-from momo_worker.settings_schema import RULE_KEYS, rule_of
 
 QUICK_RULES = {
     "CALL_DEADLINE_SECONDS": "3",
@@ -50,12 +49,10 @@ QUICK_RULES = {
     "VANISHED_AFTER_MINUTES": "0.05",
     "NOT_NOW_DELAY_SECONDS": "0.2",
     "NOT_NOW_CEILING_SECONDS": "1",
+    "ABOUT_US_DELAY_SECONDS": "0.2",
+    "ABOUT_US_CEILING_MINUTES": "0.02",
     "CIRCUIT_PROBE_SECONDS": "0.5",
     "PROBE_DELAYS_MINUTES": "0.02",
-}
-# A payment whose answer spoke of our settings goes behind its neighbours by minutes; here by a moment, whatever the rule's unit.
-QUICK_RULES |= {
-    key.upper(): str(Decimal(200) / (rule_of(key)[1] or 1)) for key in RULE_KEYS if key.startswith("about_us_")
 }
 #: Everything that may run and be waited for, on a machine that other people use too.
 PATIENCE_SECONDS = 90.0
