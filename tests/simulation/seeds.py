@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from tests.simulation.checkers import (
+    claims,
     consumer,
     entries,
     finals,
@@ -16,6 +17,7 @@ from tests.simulation.checkers import (
     one_movement,
     pauses,
     proven_failure,
+    references,
     refunds,
     send_bounds,
     sums,
@@ -32,6 +34,8 @@ from momo_worker.ledger.migrate import migrate
 CHECKERS = (
     one_movement,
     send_bounds,
+    claims,
+    references,
     proven_failure,
     liveness,
     consumer,

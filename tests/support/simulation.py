@@ -118,6 +118,7 @@ class Simulation:
         #: Counts what was done, so that pumps know when nothing is.
         self.progress = 0
         self.jumped_seconds = 0.0
+        self.jumped_at = 0.0
         self.in_pump: SimulatedPump | None = None
         self.rested_at: float | None = None
         self.model = a_model(swarm, lambda: MTN_EPOCH + self.clock.elapsed_seconds, random.Random(f"mtn {swarm.seed}"))
@@ -211,6 +212,7 @@ class Simulation:
         if self.faults_on and self.strikes("clock_jumps"):
             seconds = self.rng.choice((-3600.0, -200.0, -2.0, 2.0, 200.0, 3600.0))
             self.clock.jump(seconds)
+            self.jumped_at = self.scheduler.now
             self.jumped_seconds += abs(seconds)
             self.count(f"clock jumps {'back' if seconds < 0 else 'on'}")
         if self.faults_on and self.results.events and self.strikes("results_lost"):
@@ -308,6 +310,9 @@ class Simulation:
             return False
         self.count(name)
         return True
+
+    def just_jumped(self) -> bool:
+        return self.scheduler.now - self.jumped_at < 2.0
 
     def latency(self) -> float:
         return self.rng.choice((0.01, 0.05, 0.2, 0.9, 2.0))

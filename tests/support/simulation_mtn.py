@@ -40,6 +40,8 @@ class Post:
     account: str
     product: str
     asleep_seconds: float
+    #: What the ledger said against it at this moment, where its worker wasn't suspended and no clock has just jumped.
+    against: str | None
 
 
 def a_model(swarm: Swarm, clock: Callable[[], float], rng: Any) -> Model:
@@ -146,14 +148,14 @@ class InProcessLine:
     def _answered(self, reply: Reply, flight: Flight, kind: str) -> Answer:
         world = self._world
         world.scheduler.sleep(world.latency())
+        slow = reply.delivery.delay_seconds
         try:
             patience = flight.read_patience_seconds()
-            slow = reply.delivery.delay_seconds
-            world.scheduler.sleep(min(slow, patience))
-            if slow > patience:
-                raise TimeoutError("no byte came")
         except TimeoutError as error:
             raise WireError(str(error)) from error
+        world.scheduler.sleep(min(slow, patience))
+        if slow > patience:
+            raise WireError("no byte came")
         if reply.delivery.kind != "answered":
             raise WireError(f"the answer was {reply.delivery.kind}")
         world.meet_fate(f"{kind} answered")
@@ -164,11 +166,30 @@ class InProcessLine:
         task = world.scheduler.current
         asleep = task.asleep_seconds if task is not None else 0.0
         reference = headers["X-Reference-Id"]
-        post = Post(world.scheduler.now, reference, self._account.name, self._product.value, asleep)
+        against = None if asleep or world.just_jumped() else self._against(reference)
+        post = Post(world.scheduler.now, reference, self._account.name, self._product.value, asleep, against)
         world.posts.append(post)
         if task is not None:
             task.asleep_seconds = 0.0
         world.tell(reference, f"POST leaves (slept {asleep:.0f} s since its permit)")
+
+    def _against(self, reference: str) -> str | None:
+        """M1, asked once more by ourselves: the claim, its lease, and `not_after`, with the second that a permit may be old."""
+        world = self._world
+        sql = (
+            "SELECT p.state, p.lease_until_ms, p.not_after_ms FROM payment AS p JOIN attempt AS a "
+            "ON a.payment_id = p.id AND a.number = p.attempt WHERE a.reference_id = :reference"
+        )
+        found = world.rows(sql, reference=reference)
+        if not found:
+            return "the ledger knows no such attempt"
+        state, lease_until_ms, not_after_ms = found[0]
+        second_ago_ms = world.clock.now_ms() - world.parts.rules.permit_age_ms
+        if state != "sending" or lease_until_ms is None:
+            return f"its payment is {state}"
+        if lease_until_ms - second_ago_ms < world.parts.rules.call_deadline_ms:
+            return f"its lease ends in {lease_until_ms - world.clock.now_ms()} ms"
+        return "its time was over" if not_after_ms <= second_ago_ms else None
 
     def close(self) -> None:
         return

@@ -31,6 +31,15 @@ _NEXT = (
     " UNION ALL SELECT min(next_try_at_ms) FROM waiting_job"
     " UNION ALL SELECT min(late_due_at_ms) FROM attempt WHERE late_due_at_ms IS NOT NULL)"
 )
+_RELEASABLE = (
+    "FROM payment WHERE due_at_ms <= :now AND (released_until_ms IS NULL OR released_until_ms <= :now) "
+    "AND (lease_until_ms IS NULL OR lease_until_ms <= :now) AND state <> 'sending'"
+)
+_OVER = (
+    "SELECT 1 FROM payment WHERE (state = 'sending' AND lease_until_ms <= :now) "
+    "OR (state = 'accepted' AND not_after_ms <= :now) LIMIT 1"
+)
+_UNPUBLISHED = "SELECT 1 FROM outbox WHERE published_at_ms IS NULL LIMIT 1"
 
 
 class SimulatedPump:
@@ -90,27 +99,35 @@ class SimulatedPump:
             world.in_pump = None
 
     def chores(self) -> list[Callable[[], object]]:
-        world, now = self.world, self.world.clock.now_ms()
-        every_time: list[Callable[[], object]] = [self.rescue.run, self.start_relay]
-        if world.jobs.unread:
-            every_time.append(self.doors.read)
-        if world.jobs.given:
-            every_time.append(self.doors.take_over)
-        if world.rows("SELECT 1 FROM waiting_job LIMIT 1"):
-            every_time.append(self.doors.retry_waiting)
-        if world.rows("SELECT 1 FROM payment WHERE due_at_ms <= :now LIMIT 1", now=now):
-            every_time.append(self.release)
-        if world.rows("SELECT 1 FROM gate WHERE closed_at_ms IS NOT NULL LIMIT 1"):
-            every_time.append(lambda: gatekeeping.probe(world.parts))
-        if world.rows("SELECT 1 FROM attempt WHERE late_due_at_ms <= :now LIMIT 1", now=now):
-            every_time.append(self.late)
-        return every_time
+        """What a pass has to do; a pass that would find nothing is left out but now and then, or simulating would be mostly that."""
+        world, rng = self.world, self.world.rng
+        wanted: dict[Callable[[], object], bool] = {
+            self.rescue.run: self._is(_OVER) or rng.random() < 0.2,
+            self.start_relay: not self.relaying and (self._is(_UNPUBLISHED) or rng.random() < 0.2),
+            self.doors.read: bool(world.jobs.unread),
+            self.doors.take_over: bool(world.jobs.given),
+            self.doors.retry_waiting: self._is("SELECT 1 FROM waiting_job LIMIT 1"),
+            self.release: self._is(f"SELECT 1 {_RELEASABLE} LIMIT 1") or rng.random() < 0.05,
+            self.probe: self._is("SELECT 1 FROM gate WHERE closed_at_ms IS NOT NULL LIMIT 1"),
+            self.late: self._is("SELECT 1 FROM attempt WHERE late_due_at_ms <= :now LIMIT 1"),
+        }
+        return [chore for chore, is_wanted in wanted.items() if is_wanted]
+
+    def _is(self, sql: str) -> bool:
+        return bool(self.world.rows(sql, **({"now": self.world.clock.now_ms()} if ":now" in sql else {})))
 
     def release(self) -> None:
+        """Every account and product with something due, as the product does with all of them."""
         world = self.world
-        due = world.rows("SELECT DISTINCT account FROM payment WHERE due_at_ms <= :now", now=world.clock.now_ms())
-        accounts = {name: world.parts.accounts[name] for name in due}
+        due = world.rows(f"SELECT DISTINCT account, product {_RELEASABLE}", now=world.clock.now_ms())
+        accounts = {}
+        for name, account in world.parts.accounts.items():
+            mine = {product: given for product, given in account.credentials.items() if (name, product.value) in due}
+            accounts[name] = replace(account, credentials=mine)
         release_due(replace(world.parts, accounts=accounts), world.queue.hand_over)
+
+    def probe(self) -> None:
+        gatekeeping.probe(self.world.parts)
 
     def late(self) -> None:
         for item, verdict in polling.ask_late(self.world.parts, limit=5):
@@ -120,8 +137,6 @@ class SimulatedPump:
     def start_relay(self) -> None:
         """In a task of its own, since a relay may fall asleep with events in its hand."""
         world = self.world
-        if self.relaying or not (world.faults_on or self._has_to_relay()):
-            return
         self.relaying = True
         relay, pump = self.relay, world.in_pump
         world.in_pump = None
@@ -129,11 +144,6 @@ class SimulatedPump:
             world.scheduler.start(Task(f"relay of {self.name}"), lambda: self._relay(relay))
         finally:
             world.in_pump = pump
-
-    def _has_to_relay(self) -> bool:
-        return bool(self.world.rows("SELECT 1 FROM outbox WHERE published_at_ms IS NULL LIMIT 1")) or (
-            self.world.rng.random() < 0.2
-        )
 
     def _relay(self, relay: Relay) -> None:
         world = self.world

@@ -46,11 +46,12 @@ MTN_FAULTS: dict[str, dict[str, object]] = {
     "callback_forged": {"seconds": 0.0},
     "callback_never": {},
     "empty_conflict": {},
+    "fail": {"code": "NOT_ENOUGH_FUNDS"},
 }
 #: What we ourselves and our servers do wrong: chances of one occurrence each.
 OUR_FAULTS: dict[str, float] = {
     "worker_dies": 0.15,
-    "worker_sleeps": 0.10,
+    "worker_sleeps": 0.15,
     "pump_dies": 0.02,
     "relay_sleeps": 0.05,
     "commit_lost": 0.01,
@@ -114,9 +115,9 @@ def swarm_of(seed: int) -> Swarm:
     return Swarm(
         seed=seed,
         mode=mode,
-        jobs=rng.randint(15, 45),
+        jobs=rng.randint(20, 70),
         spread_seconds=rng.choice((20.0, 120.0, 400.0)),
-        mtn={name: rng.choice((0.02, 0.05, 0.15)) for name in MTN_FAULTS if rng.random() < share * 0.5},
+        mtn={name: rng.choice((0.02, 0.05, 0.15)) for name in MTN_FAULTS if rng.random() < share * 0.6},
         ours={name: often * rng.uniform(0.3, 1.5) for name, often in OUR_FAULTS.items() if rng.random() < share},
         people={name: often * rng.uniform(0.5, 1.5) for name, often in PEOPLE.items() if rng.random() < 0.5},
         same_again=rng.choice(("off", "off", "warn", "hold")),

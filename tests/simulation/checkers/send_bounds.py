@@ -34,7 +34,7 @@ def check(world: Simulation) -> list[Broken]:
         for name, count in posts.items()
         if count > rows_of[name]
     ]
-    return found + _too_late(world)
+    return found + _too_late(world) + _too_soon(world)
 
 
 def _too_late(world: Simulation) -> list[Broken]:
@@ -51,4 +51,21 @@ def _too_late(world: Simulation) -> list[Broken]:
         Broken(f"sent again {age / 60_000:.0f} min after its first send", name)
         for name, age in world.rows(sql)
         if age > window
+    ]
+
+
+def _too_soon(world: Simulation) -> list[Broken]:
+    """After a send whose fate isn't known, the search takes its grace before the next."""
+    if world.jumped_seconds:
+        return []
+    sql = (
+        "SELECT l.payment_id, n.number, n.began_at_ms - l.began_at_ms FROM send AS l JOIN send AS n "
+        "ON n.payment_id = l.payment_id AND n.attempt = l.attempt AND n.number = l.number + 1 "
+        "WHERE l.ending IS NULL OR l.ending = 'unknown'"
+    )
+    grace = world.parts.rules.not_found_grace_ms
+    return [
+        Broken(f"send {number} began {after / 1000:.0f} s after one of unknown fate", name)
+        for name, number, after in world.rows(sql)
+        if after < grace
     ]
