@@ -296,6 +296,15 @@ def test_s11_after_not_after_it_is_looked_up_only(left_ms: int, allowed: bool) -
     assert change.after.due_at_ms is not None
 
 
+def test_s11_after_not_after_looks_back_off_once_the_search_is_done() -> None:
+    """At thirty seconds each, three hundred payments would spend all of MTN's ten status reads a second for six hours."""
+    late = searched(not_after_ms=NOW - HOUR, looks=12)
+    during = replace(late, not_found_count=0)
+
+    assert looked(late, not_found()).after.due_at_ms - NOW >= 0.8 * RULES.look_ceiling_ms
+    assert looked(during, not_found()).after.due_at_ms - NOW <= 1.2 * RULES.not_found_apart_ms
+
+
 @pytest.mark.parametrize(
     ("changes", "later_ms", "allowed"),
     [

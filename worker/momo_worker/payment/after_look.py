@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from momo_worker.payment.backoff import jittered, named_wait_ms, wordless_delay_ms
+from momo_worker.payment.backoff import jittered, look_delay_ms, named_wait_ms, wordless_delay_ms
 from momo_worker.payment.deciding import (
     acknowledged,
     contradicted_by_earlier,
@@ -241,8 +241,13 @@ def _after_search(payment: Payment, counted: Payment, sends: Sequence[Send], mom
         why = f"not found at MTN after {left} sends that may have left, and no further send is allowed"
         return replace(put_on_desk(counted, HeldCause.TOO_OLD, now, rules, moment.rng, why), before=payment)
     again = look_again(counted, now, rules, moment.rng)
-    if not proven or now >= payment.not_after_ms:
+    if not proven:
         return Change(payment, again)
+    if now >= payment.not_after_ms:
+        # Nothing is sent any more and nothing hangs on the next look: at the search's pace, three hundred such payments
+        # would spend every status read there is for six hours.
+        later = now + look_delay_ms(counted, now, rules, moment.rng)
+        return Change(payment, due_look(again, later, payment.queue))
     # The same reference may be sent again; straight from unknown, never by way of accepted (money-review S4).
     return Change(payment, let_go(counted).but(work=Work.SEND, queue=Queue.RESCUE, due_at_ms=now))
 
