@@ -297,8 +297,11 @@ class Simulation:
             raise Killed
 
     def relay_point(self, point: str) -> None:
-        """The relay, too, may sleep with what it has read in its hand."""
+        """The relay, too, may die, or sleep with what it has read in its hand."""
         task = self.scheduler.current
+        if self.strikes("pump_dies"):
+            self.count(f"relay dies {point}")
+            raise Killed
         if task is not None and not task.inline and self.strikes("relay_sleeps"):
             self.count(f"relay sleeps {point}")
             self.scheduler.sleep(self.rng.choice((5.0, 20.0, 60.0)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tests.support.simulation_scheduler import Task
+from tests.support.simulation_scheduler import Killed, Task
 
 from momo_worker.commons import gatekeeping
 from momo_worker.pump.loops import OUTLIVED
@@ -151,6 +151,10 @@ class SimulatedPump:
             relay.publish()
         except OUTLIVED:
             world.count("relay pass failed")
+        except Killed:
+            if relay is self.relay:
+                self.begin()
+            raise
         finally:
             if relay is self.relay:
                 self.relaying = False
