@@ -37,7 +37,7 @@ class SimulatedJobs:
         self.unread.append(name)
         return name
 
-    def read(self, consumer: str, *, count: int, block_ms: int) -> list[StreamEntry]:  # noqa: ARG002 (as the pump's doors call it)
+    def read(self, consumer: str, *, count: int, block_ms: int) -> list[StreamEntry]:
         found, self.unread = self.unread[:count], self.unread[count:]
         for name in found:
             self.given[name] = _Given(consumer, self.world.scheduler.now, 1)
@@ -47,7 +47,7 @@ class SimulatedJobs:
         before = self.world.scheduler.now - idle_ms / 1000
         return [(name, given.deliveries) for name, given in self.given.items() if given.at <= before][:count]
 
-    def take_over(self, consumer: str, left: Sequence[tuple[str, int]], *, idle_ms: int) -> list[StreamEntry]:  # noqa: ARG002 (as the pump's doors call it)
+    def take_over(self, consumer: str, left: Sequence[tuple[str, int]], *, idle_ms: int) -> list[StreamEntry]:
         for name, deliveries in left:
             self.given[name] = _Given(consumer, self.world.scheduler.now, deliveries + 1)
         return [StreamEntry(name, self.entries[name], deliveries + 1) for name, deliveries in left]
@@ -141,7 +141,7 @@ class SimulatedQueue:
 
     world: "Simulation"
 
-    def send_task(self, name: str, args: list[list[str]], queue: str) -> None:  # noqa: ARG002 (the same)
+    def send_task(self, name: str, args: list[list[str]], queue: str) -> None:
         """As the pump's doors call it."""
         self.hand_over(Message(Work.LOOK if name == LOOK_TASK else Work.SEND, interactive=True, ids=tuple(args[0])))
 
