@@ -113,15 +113,23 @@ def swarm_of(seed: int) -> Swarm:
     share = 0.0 if calm else rng.choice((0.15, 0.4, 0.4, 0.7))
     mode = rng.choices((Mode.USUAL, Mode.FORGETS, Mode.RACES), (8, 1, 1))[0]
     names = tuple(MTN_FAULTS)
-    # Two of MTN's faults by turns, so that a few seeds in a row meet all of them.
-    in_turn = set() if calm else {names[2 * seed % len(names)], names[(2 * seed + 1) % len(names)]}
+    # Three of MTN's faults by turns, so that a few seeds in a row meet all of them.
+    in_turn = set() if calm else {names[(3 * seed + place) % len(names)] for place in range(3)}
+    ours = {name: often * rng.uniform(0.3, 1.5) for name, often in OUR_FAULTS.items() if rng.random() < share}
+    if seed % 2 and not calm:
+        # Every second seed has workers that die, or a short run would miss some of the points at which they can.
+        ours |= {"worker_dies": 0.4, "worker_sleeps": 0.2}
     return Swarm(
         seed=seed,
         mode=mode,
-        jobs=rng.randint(20, 70),
+        jobs=rng.randint(20, 50),
         spread_seconds=rng.choice((20.0, 120.0, 400.0)),
-        mtn={name: rng.choice((0.02, 0.05, 0.15)) for name in names if rng.random() < share * 0.6 or name in in_turn},
-        ours={name: often * rng.uniform(0.3, 1.5) for name, often in OUR_FAULTS.items() if rng.random() < share},
+        mtn={
+            name: 0.15 if name in in_turn else rng.choice((0.02, 0.05, 0.15))
+            for name in names
+            if rng.random() < share * 0.6 or name in in_turn
+        },
+        ours=ours,
         people={name: often * rng.uniform(0.5, 1.5) for name, often in PEOPLE.items() if rng.random() < 0.5},
         same_again=rng.choice(("off", "off", "warn", "hold")),
         sleeps_seconds_max=rng.choice((100.0, 400.0, 400.0, 900.0, 3 * 3600.0)),
