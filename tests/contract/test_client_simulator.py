@@ -118,7 +118,7 @@ def test_a_reference_that_mtn_does_not_know_is_not_found(mtn: Mtn) -> None:
 
 
 def test_a_payment_that_fails_says_why(mtn: Mtn) -> None:
-    request = mtn.request(Operation.COLLECT, msisdn="256733123451")
+    request = mtn.request(Operation.COLLECT, msisdn="256773123451")
     mtn.send(request)
     verdict = mtn.final(request)
     assert (verdict.status, verdict.reason_code) == (Status.FAILED, "APPROVAL_REJECTED")
@@ -218,7 +218,7 @@ def test_an_apostrophe_is_refused(mtn: Mtn) -> None:
 
 ODD: list[tuple[str, Callable[[LookVerdict], bool]]] = [
     ("reason_as_object", lambda v: v.status is Status.FAILED and v.reason_code == "APPROVAL_REJECTED"),
-    ("numbers_for_strings", lambda v: v.facts.amount == "150000" and v.facts.party == "256733123451"),
+    ("numbers_for_strings", lambda v: v.facts.amount == "150000" and v.facts.party == "256773123451"),
     ("unknown_status", lambda v: v.status is Status.PENDING and v.raw_status == "IN_REVIEW"),
     ("shown_created", lambda v: v.status is Status.PENDING and v.raw_status == "CREATED"),
     ("no_status", lambda v: v.status is Status.PENDING and v.raw_status is None),
@@ -228,7 +228,7 @@ ODD: list[tuple[str, Callable[[LookVerdict], bool]]] = [
 
 @pytest.mark.parametrize(("fault", "holds"), ODD)
 def test_every_odd_form_of_an_answer_is_read(mtn: Mtn, fault: str, holds: Callable[[LookVerdict], bool]) -> None:
-    request = mtn.request(Operation.COLLECT, msisdn="256733123451")
+    request = mtn.request(Operation.COLLECT, msisdn="256773123451")
     mtn.send(request)
     mtn.final(request)
     mtn.control.fault(fault, count=1)

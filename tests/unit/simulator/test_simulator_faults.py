@@ -197,7 +197,7 @@ def test_a_failure_can_be_asked_for_with_its_code(mtn: InProcessMtn) -> None:
 
 def the_status_with(name: str, **options: Any) -> dict[str, Any]:
     mtn = InProcessMtn()
-    number = "256733123457" if name.startswith("reason") else "256772123456"
+    number = "256773123457" if name.startswith("reason") else "256772123456"
     reference = mtn.pay("transfer", number=number, externalId="123456789")
     mtn.wait(1)
     mtn.fault(name, **options)
@@ -223,7 +223,7 @@ def test_a_status_can_be_written_in_other_ways() -> None:
 
 def test_the_form_of_a_reason_is_a_switch() -> None:
     mtn = InProcessMtn(reason_form="object")
-    reference = mtn.pay("transfer", number="256733123457")
+    reference = mtn.pay("transfer", number="256773123457")
     assert mtn.status("transfer", reference)["reason"]["code"] == "PAYEE_NOT_FOUND"
 
 
@@ -391,7 +391,7 @@ def test_a_second_version_calls_back_with_put_and_a_failure_with_its_bare_reason
     mtn.post(
         "deposit",
         mtn.reference(),
-        a_body("deposit", mtn.who, number="256733123455"),
+        a_body("deposit", mtn.who, number="256773123455"),
         version="v2_0",
         x_callback_url=_URL,
     )

@@ -93,7 +93,7 @@ def test_a_test_number_fails_at_once_as_mtn_says_with_a_bare_string(operation: s
         else (SANDBOX_DISBURSEMENT, UGANDA_DISBURSEMENT)
     )
     mtn = InProcessMtn(uganda if market else sandbox)
-    reference = mtn.pay(operation, number=f"{'256733123' if market else '46733123'}{suffix}")
+    reference = mtn.pay(operation, number=f"{'256773123' if market else '46733123'}{suffix}")
     body = mtn.status(operation, reference)
     assert (body["status"], body["reason"]) == ("FAILED", _REASONS[operation, suffix])
     mtn.wait(10_000)
@@ -104,7 +104,7 @@ def test_a_test_number_fails_at_once_as_mtn_says_with_a_bare_string(operation: s
     ("who", "number", "reason"),
     [
         (SANDBOX_COLLECTION, "46733123453", "EXPIRED"),
-        (UGANDA_COLLECTION, "256733123453", "COULD_NOT_PERFORM_TRANSACTION"),
+        (UGANDA_COLLECTION, "256773123453", "COULD_NOT_PERFORM_TRANSACTION"),
     ],
 )
 def test_a_payer_who_does_nothing_has_five_minutes(who: Any, number: str, reason: str) -> None:

@@ -48,7 +48,7 @@ def test_a_reference_is_missing(mtn: InProcessMtn) -> None:
 
 
 def test_a_used_reference_is_a_conflict_whatever_became_of_the_payment(mtn: InProcessMtn) -> None:
-    for number in ("256772123456", "256733123451"):
+    for number in ("256772123456", "256773123451"):
         reference = mtn.pay("transfer", number=number)
         mtn.wait(5)
         again = mtn.post("transfer", reference)

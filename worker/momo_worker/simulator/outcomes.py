@@ -11,7 +11,7 @@ from momo_worker.simulator.accounts import Account
 from momo_worker.simulator.behaviour import Behaviour
 
 SANDBOX_PREFIX = "46733123"
-MARKET_PREFIX = "733123"
+MARKET_PREFIX = "773123"
 
 # Of a request to pay, and of a deposit (which has no 464).
 _COLLECTION = {
