@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,10 @@ class InProcessMtn:
         self.who = who
         quick = {"settle_seconds_min": 1.0, "settle_seconds_max": 1.0}
         behaviour = Behaviour().changed({**quick, **settings})
-        self.model = Model(Store(data), lambda: self.now, random.Random(seed), behaviour=behaviour)
+        store = Store(data)
+        # From Python 3.13 on a connection that nobody closed is a warning, and warnings are errors here.
+        weakref.finalize(self, store.close)
+        self.model = Model(store, lambda: self.now, random.Random(seed), behaviour=behaviour)
         self.control = Control(self.model)
         self.bearer = self.token()
         self._references = random.Random(seed + 1)
