@@ -3,7 +3,7 @@
 A gauge that is read from the ledger is right whatever the number of processes; counters are each process's own and are summed by Prometheus.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -16,8 +16,10 @@ _CALL_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 class Metrics:
     """The process's own counters, behind `commons.parts.Counters`."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, fields: Collection[str] = ()) -> None:
+        """`fields` are the names that a rejection may be counted under: a producer chooses its own, and a label may not grow with them."""
         self.registry = registry
+        self._fields = frozenset(fields)
         self._moved = Counter(
             "momo_transitions_total",
             "Moves of payments, by account, operation, state before and after, and what moved them.",
@@ -60,8 +62,7 @@ class Metrics:
         self._moved.labels(account, operation, before, after, trigger).inc()
 
     def refused_job(self, field: str) -> None:
-        # A producer chooses its fields' names; a label may not grow with them.
-        self._refused.labels(field if field in _KNOWN_FIELDS else "other").inc()
+        self._refused.labels(field if field in self._fields else "other").inc()
 
     def taken_in(self, door: str, count: int) -> None:
         self._taken.labels(door).inc(count)
@@ -77,32 +78,6 @@ class Metrics:
 
     def loop_failed(self, loop: str) -> None:
         self._loops.labels(loop).inc()
-
-
-_KNOWN_FIELDS = frozenset(
-    {
-        "job",
-        "operation",
-        "idempotency_key",
-        "amount",
-        "currency",
-        "msisdn",
-        "refund_of",
-        "external_id",
-        "payer_message",
-        "payee_note",
-        "account",
-        "lane",
-        "metadata",
-        "not_before",
-        "not_after",
-        "replaces",
-        "task",
-        "args",
-        "kwargs",
-        "body",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,6 @@ from momo_worker.clock import Clock
 WAIT_MS_MAX = 2_000
 #: A grant older than this at departure is asked for again, so that late wakers can't bunch up (design.md 7).
 GRANT_AGE_SECONDS_MAX = 0.050
-#: MTN: ten status reads a second (mtn-api 6, BP).
-LOOK_APART_MS_MIN = 100
 #: A quota may name days; nobody slows for longer than this without being told again.
 SLOW_SECONDS_MAX = 86_400.0
 
@@ -49,10 +47,6 @@ class NotDepartedError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class PaceError(ValueError):
-    """A pace that MTN doesn't allow; the message names it and the fix."""
 
 
 class Limiter:
@@ -95,18 +89,6 @@ class Limiter:
             return self.reserve(budget_key, apart_ms)
         except redis.RedisError as error:
             raise NotDepartedError("Redis doesn't answer, and without it nobody knows the pace") from error
-
-
-def checked_apart_ms(apart_ms: int, base_url: str) -> int:
-    """The same figure, or PaceError: above ten status reads a second only loopback is asked."""
-    if apart_ms < 1:
-        raise PaceError(f"look_apart_ms={apart_ms} is no distance between two calls; set it to 105, or more")
-    if apart_ms < LOOK_APART_MS_MIN and not is_loopback(base_url):
-        raise PaceError(
-            f"look_apart_ms={apart_ms} is more than ten status reads a second, and MTN allows ten; "
-            f"set it to {LOOK_APART_MS_MIN} or more (105 is the default)"
-        )
-    return apart_ms
 
 
 def is_loopback(base_url: str) -> bool:

@@ -24,6 +24,8 @@ from momo_worker.mtn.token import TokenSource
 from momo_worker.mtn.wire import render
 from momo_worker.pace import RedisSlots
 from momo_worker.pacing import Limiter
+from momo_worker.payment.envelope import ENVELOPE_PARTS
+from momo_worker.payment.job import FIELDS
 from momo_worker.payment.payment import Product, Work
 from momo_worker.redis_client import connect
 from momo_worker.settings import Settings
@@ -128,7 +130,7 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
     client = connect(settings.redis_address, connections=settings.call_threads * 2 + 32)
     if claims_redis:
         claim_redis(client, us.ledger_id)
-    metrics = Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry(), (*FIELDS, *ENVELOPE_PARTS))
     slots = RedisSlots(Limiter(client, clock), clock)
     parts = Parts(
         ledger=ledger,

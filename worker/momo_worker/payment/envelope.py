@@ -15,6 +15,9 @@ from momo_worker.payment.job import JobError, Problem, parse_fields, shown
 
 ENVELOPE_MAX_BYTES = 64 * 1024
 
+#: What a rejection of a message may be about, beside a job's own fields.
+ENVELOPE_PARTS = ("job", "task", "args", "kwargs", "body", "content-type")
+
 OPERATIONS = {
     "momo.collect": "collect",
     "momo.disburse": "disburse",
