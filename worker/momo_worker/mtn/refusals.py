@@ -1,5 +1,7 @@
 """An answer to a call that moves no money, which isn't the one hoped for, comes in; a sentence for a person goes out."""
 
+from http import HTTPStatus
+
 from momo_worker.mtn.adapter import Answer
 from momo_worker.mtn.errors import (
     ConfigurationError,
@@ -24,9 +26,10 @@ def refusal(answer: Answer, where: str) -> MtnError:
     if cause is Cause.FORBIDDEN:
         advice = "have MTN whitelist the address that your calls leave from"
         return ConfigurationError(what, where=where, advice=advice, cause=cause)
-    if cause is Cause.CONFIGURATION:
+    # A 400 says nothing of a product in a status read, where it is about that one id; here it is about what we asked.
+    if cause is Cause.CONFIGURATION or answer.status == HTTPStatus.BAD_REQUEST:
         advice = explain(said.code).advice if said.code else "check MOMO_BASE_URL and MOMO_TARGET_ENVIRONMENT"
-        return ConfigurationError(what, where=where, advice=advice, cause=cause)
+        return ConfigurationError(what, where=where, advice=advice, cause=Cause.CONFIGURATION)
     if cause is Cause.NONE:
         advice = "ask MTN's support"
         return UnexpectedAnswerError(
