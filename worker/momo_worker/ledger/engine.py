@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from momo_worker.clock import Clock
@@ -27,8 +27,6 @@ _SQLITE_FULL = 2
 
 #: Most rows that one transaction may touch (design.md 2).
 ROWS_MAX = 500
-
-LedgerUnreachable = OperationalError
 
 #: What a transaction raises when the database fails it; the pool's timeout is no DBAPIError, and as much a failure.
 LEDGER_FAILURES = (DBAPIError, PoolTimeoutError)
