@@ -32,10 +32,10 @@ def line(words: str) -> list[str]:
 
 
 def without_chance(text: str) -> str:
-    """Ids and times replaced, blanks at the end of lines gone."""
+    """Ids and times replaced, blanks at the end of lines gone, and the state that one looks in on only by chance, left out."""
     text = re.sub(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
-    return "\n".join(one.rstrip() for one in text.strip().splitlines())
+    return "\n".join(one.rstrip() for one in text.strip().splitlines() if one.strip() != "now sending")
 
 
 @dataclass
