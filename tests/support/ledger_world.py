@@ -340,7 +340,6 @@ def a_world(url: str, *accounts: Account, rules: Rules | None = None, seed: int 
         clock=clock,
         rng=random.Random(seed),
         namespace=us.namespace,
-        epoch=us.epoch,
         client_for=client_for,
         slots=slots,
         runner=InlineRunner(),

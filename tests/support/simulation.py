@@ -149,7 +149,6 @@ class Simulation:
             clock=self.clock,
             rng=random.Random(f"jitter {self.swarm.seed}"),
             namespace=us.namespace,
-            epoch=us.epoch,
             client_for=lambda account, product: clients[account, product],
             slots=slots,
             runner=InlineRunner(),

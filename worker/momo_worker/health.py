@@ -117,7 +117,7 @@ class _Stopped:
     """What may not go at this moment: a closed gate holds everything, a pause holds sends."""
 
     def __init__(self, tx: Tx) -> None:
-        self._pauses = stops.pauses(tx)
+        self._pauses = stops.holding(tx)
         self._closed = {key for key, gate in stops.gates(tx).items() if gate.closed_at_ms is not None}
 
     def holds(self, due: views.DueLag) -> bool:

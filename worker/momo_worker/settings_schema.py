@@ -79,6 +79,9 @@ RULE_KEYS = (
     "circuit_window_seconds",
     "probe_delays_minutes",
     "circuit_probe_seconds",
+    "recovery_jobs_margin_minutes",
+    "recovery_failed_days",
+    "recovery_adopt_days",
     "many_leases_min",
 )
 

@@ -140,7 +140,6 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         # Jitter only; nothing that names or decides a payment is drawn.
         rng=random.Random(),  # noqa: S311
         namespace=us.namespace,
-        epoch=us.epoch,
         client_for=Clients(settings, client, clock, metrics),
         slots=slots,
         runner=ThreadRunner(settings.call_threads),

@@ -41,12 +41,15 @@ def test_from_every_open_state_the_machine_alone_can_reach_an_end(state: State) 
 
 def test_the_final_states_are_those_that_only_a_person_leads_out_of() -> None:
     assert {State.SUCCESSFUL, State.FAILED, State.CANCELLED} == FINAL_STATES
-    assert {edge.before for edge in BY_MACHINE}.isdisjoint(FINAL_STATES)
+    # But for the search after a restore, which learns that a lost ledger had opened the next attempt.
+    by_machine = {edge for edge in BY_MACHINE if edge.trigger is not Trigger.ADOPTED}
+    assert {edge.before for edge in by_machine}.isdisjoint(FINAL_STATES)
 
 
 def test_only_a_failed_payment_is_ever_opened_again() -> None:
     assert [(edge.before, edge.after, edge.trigger) for edge in MOVES if edge.before in FINAL_STATES] == [
-        (State.FAILED, State.ACCEPTED, Trigger.RETRIED)
+        (State.FAILED, State.ACCEPTED, Trigger.RETRIED),
+        (State.FAILED, State.PENDING, Trigger.ADOPTED),
     ]
 
 

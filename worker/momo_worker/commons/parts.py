@@ -3,11 +3,12 @@
 import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from momo_worker.accounts import Account
 from momo_worker.clock import Clock
+from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger.engine import Ledger
 from momo_worker.payment.payment import Product
 from momo_worker.payment.rules import Rules
@@ -73,10 +74,10 @@ class Parts:
     clock: Clock
     rng: random.Random
     namespace: uuid.UUID
-    epoch: int
     client_for: Callable[[str, Product], Client]
     slots: Slots
     runner: CallRunner
     counters: Counters
     explain: Callable[[str | None], dict[str, str] | None]
     render: Callable[..., RenderedRequest]
+    tidemark: Tidemark = field(default_factory=Tidemark)

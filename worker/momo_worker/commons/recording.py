@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, stops
+from momo_worker.ledger import installation, moves, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.views import vanished_since
 from momo_worker.payment.events import ResultEvent, payment_event
@@ -39,6 +39,7 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
     transitions: list[moves.Transition] = []
     events: list[ResultEvent] = []
     told: list[Told] = []
+    epoch: int | None = None
     for change in changes:
         if change.trigger is None:
             pairs.append((change.before, change.after))
@@ -51,7 +52,9 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
         transitions.append(_transition(change, after))
         if edge.event:
             reason = _reason(parts, change, after)
-            events.append(payment_event(parts.namespace, parts.epoch, after, edge.event, tx.now_ms, reason))
+            # Read here and not kept: a recovery raises it under running processes.
+            epoch = installation.epoch(tx) if epoch is None else epoch
+            events.append(payment_event(parts.namespace, epoch, after, edge.event, tx.now_ms, reason))
         told.append(Told(replace(change, after=after) if edge.event else change, edge))
     moves.write_payments(tx, pairs)
     moves.add_transitions(tx, transitions)

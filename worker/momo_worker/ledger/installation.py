@@ -95,6 +95,20 @@ def _insert_or_leave(tx: Tx, table: Table) -> sqlite.Insert | postgresql.Insert:
     return kind(table).on_conflict_do_nothing()
 
 
+def epoch(tx: Tx) -> int:
+    """The epoch that events carry; a recovery raises it."""
+    return int(tx.conn.execute(_epoch).scalar_one())
+
+
+_epoch = select(schema.installation.c.epoch)
+
+
+def locked(tx: Tx) -> Installation | None:
+    """The installation, its row locked: who raises the tide or begins a recovery does so alone."""
+    tx.conn.execute(select(schema.installation.c.id).with_for_update()).first()
+    return read(tx)
+
+
 def raise_tide(tx: Tx) -> int:
     """Count the tide up by one; a ledger that is behind a copy of it was restored (design.md 9)."""
     tx.conn.execute(text("UPDATE installation SET tide = tide + 1, tide_at_ms = :now"), {"now": tx.now_ms})

@@ -321,6 +321,38 @@ Index(
     sqlite_where=text("lifted_at_ms IS NULL"),
 )
 
+recovery = Table(
+    "recovery",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    # 1 while it lasts, then NULL: at most one is open, and the check before each first byte asks whether one is.
+    Column("is_open", Integer, unique=True),
+    *(_word(name) for name in ("why", "actor", "jobs_from")),
+    *(_word(name, required=False) for name in ("jobs_until", "jobs_read_to", "released_by")),
+    *(Column(name, Text) for name in ("detail", "jobs_note", "released_reason")),
+    # The ledger's own tide when it was found to be behind, and the highest that anybody knew of.
+    *(Column(name, BigInteger, nullable=False) for name in ("epoch", "tide_found", "tide_known")),
+    *(Column(name, BigInteger, nullable=False) for name in ("jobs_tries", "jobs_read")),
+    _ms("began_at_ms", required=True),
+    *(_ms(f"{name}_ms") for name in ("lost_from", "jobs_done_at", "listed_at", "searched_at", "released_at")),
+    Column("listed_to", String(36), nullable=False),
+)
+
+# Payments that MTN is asked about after a restore, every attempt that there may be.
+search = Table(
+    "search",
+    metadata,
+    Column("recovery_id", BigInteger, ForeignKey("recovery.id"), nullable=False),
+    Column("payment_id", String(36), ForeignKey("payment.id"), nullable=False),
+    _ms("due_at_ms", required=True),
+    Column("tries", Integer, nullable=False),
+    _word("outcome", required=False),
+    _ms("done_at_ms"),
+    PrimaryKeyConstraint("recovery_id", "payment_id"),
+)
+_OPEN = text("outcome IS NULL")
+Index("ix_search_open", search.c.due_at_ms, postgresql_where=_OPEN, sqlite_where=_OPEN)
+
 gate = Table(
     "gate",
     metadata,

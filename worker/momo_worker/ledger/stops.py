@@ -67,6 +67,15 @@ def pauses(tx: Tx) -> list[Pause]:
     return [Pause(*row) for row in rows]
 
 
+def holding(tx: Tx) -> list[Pause]:
+    """Everything that holds sends back everywhere or somewhere: the pauses, and the recovery of a restored ledger (design.md 9)."""
+    rows = tx.conn.execute(_RECOVERY).all()
+    return [*pauses(tx), *(Pause(0, "", "", "", f"in recovery: {row[0]}", "recovery", row[1]) for row in rows)]
+
+
+_RECOVERY = text("SELECT why, began_at_ms FROM recovery WHERE is_open = 1")
+
+
 def add_pause(tx: Tx, *, account: str, product: str, run: str, reason: str, actor: str) -> None:
     """Pause a scope; pausing what is paused adds a second reason, and both must be lifted."""
     tx.conn.execute(

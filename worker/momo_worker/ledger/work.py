@@ -57,11 +57,13 @@ _OUTSTANDING = text(
     "AND released_until_ms IS NOT NULL AND released_until_ms > :now AND queue <> :but_queue LIMIT :limit) AS released"
 )
 
-# Read at most a second before the first byte of each call: the claim, the lease, every pause and the gate, in one query (M1, M13).
+# Read at most a second before the first byte of each call: the claim, the lease, every pause and the gate, in one query (M1, M13);
+# and that this ledger isn't behind what is known of it, nor in recovery (design.md 9).
 _PERMIT = text(
     """
-    SELECT p.id, p.fence FROM payment AS p
+    SELECT p.id, p.fence, i.tide FROM payment AS p JOIN installation AS i ON i.tide >= :tide
     WHERE p.id IN :ids AND p.state = 'sending' AND p.lease_until_ms > :lease_beyond AND p.not_after_ms > :now
+      AND NOT EXISTS (SELECT 1 FROM recovery AS r WHERE r.is_open = 1)
       AND NOT EXISTS (
           SELECT 1 FROM pause AS s WHERE s.lifted_at_ms IS NULL
             AND s.account IN ('', p.account) AND s.product IN ('', p.product) AND s.run = '')
@@ -147,16 +149,33 @@ def take_leases(tx: Tx, ids: Sequence[str], lease_ms: int) -> None:
         tx.conn.execute(_take_lease, {"ids": list(ids), "lease_until": tx.now_ms + lease_ms})
 
 
-def permitted(tx: Tx, claims: Sequence[Claim], call_deadline_ms: int) -> frozenset[Claim]:
-    """Which of these claims may send now: still their own, with a lease that outlasts the call, and nothing that pauses them."""
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Which claims may send, and the ledger's tide when it said so (0 where none may)."""
+
+    claims: frozenset[Claim] = frozenset()
+    tide: int = 0
+
+
+def permitted(tx: Tx, claims: Sequence[Claim], call_deadline_ms: int, tide: int) -> Permission:
+    """Which of these claims may send now: still their own, with a lease that outlasts the call, and nothing that pauses them.
+
+    None may where the ledger's tide is below `tide`, the highest that is known: it was restored, and nobody has noticed yet.
+    """
     if not claims:
-        return frozenset()
+        return Permission()
     rows = tx.conn.execute(
         _PERMIT,
-        {"ids": [claim.payment_id for claim in claims], "lease_beyond": tx.now_ms + call_deadline_ms, "now": tx.now_ms},
-    )
+        {
+            "ids": [claim.payment_id for claim in claims],
+            "lease_beyond": tx.now_ms + call_deadline_ms,
+            "now": tx.now_ms,
+            "tide": tide,
+        },
+    ).all()
     still = {(row[0], row[1]) for row in rows}
-    return frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)
+    granted = frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)
+    return Permission(granted, rows[0][2] if rows else 0)
 
 
 _LEASES_OVER = text(

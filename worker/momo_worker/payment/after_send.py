@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from momo_worker.payment.after_restore import until_searched
 from momo_worker.payment.backoff import about_us_delay_ms, jittered, named_wait_ms, not_now_delay_ms, queue_of
 from momo_worker.payment.deciding import (
     acknowledged,
@@ -90,6 +91,10 @@ def decide(
     """Decide on one answer. `sends` are all of the attempt, this one with its ending already set; `adopting` only in recovery."""
     verdict = report.verdict
     if verdict.answer is SendAnswer.ACCEPTED:
+        if adopting and _uses_a_lost_send(payment, sends, report):
+            # Later attempts are asked about before MTN's word on this one counts (money-review R6).
+            found = until_searched(acknowledged(payment, now_ms, rules, rng))
+            return Change(payment, found, Trigger.ADOPTED, detail=_said(verdict))
         return _after_acceptance(payment, sends, report, now_ms=now_ms, rules=rules, rng=rng, adopting=adopting)
     if not unbroken(payment, report, now_ms):
         # Somebody else decides about this payment now; the send row keeps what we saw.
@@ -163,6 +168,17 @@ def _after_acceptance(
         # A person's desk is left by MTN's compared word only, so ask for it now.
         return Change(payment, due_look(payment, now_ms, Queue.RESCUE))
     return Change(payment, acknowledged(payment, now_ms, rules, rng), Trigger.ACKNOWLEDGED, detail=_said(verdict))
+
+
+def _uses_a_lost_send(payment: Payment, sends: Sequence[Send], report: SendReport) -> bool:
+    """A 409 that no send on record explains: after a restore, the send that used the reference was lost with the ledger's last hours."""
+    return (
+        report.verdict.conflict
+        and payment.attempt == report.attempt
+        and payment.acknowledged_at_ms is None
+        and payment.state in (State.ACCEPTED, State.SENDING, State.UNKNOWN)
+        and not any(send.number < report.number and send.may_use_reference for send in sends)
+    )
 
 
 def _accepted_before(sends: Sequence[Send], report: SendReport) -> int | None:

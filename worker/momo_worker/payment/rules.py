@@ -91,6 +91,13 @@ class Rules:
     #: The first probe of an open circuit; it doubles to a minute.
     circuit_probe_ms: int = 5 * SECOND
 
+    #: Of a restored ledger, the jobs stream is read again from this long before its last entry (the clocks of both may differ) ...
+    recovery_jobs_margin_ms: int = 1 * HOUR
+    #: ... payments that had failed so recently are asked about too, since their retry may be lost ...
+    recovery_failed_ms: int = 7 * DAY
+    #: ... and for so long a job may come again whose payment the lost ledger had sent: a 409 to its first send is adopted.
+    recovery_adopt_ms: int = 7 * DAY
+
     #: Rescue waits one lease when over a fifth, and at least this many, leases end within one second (the clock jumped).
     many_leases_min: int = 100
 

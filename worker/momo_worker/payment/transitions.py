@@ -77,6 +77,7 @@ class Trigger(StrEnum):
     RESOLVED = "resolved"
     RETRIED = "retried"
     CONTRADICTION = "contradiction"
+    ADOPTED = "adopted"  # a restored ledger learned what MTN has (design.md 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,9 @@ def _edges() -> tuple[Edge, ...]:
     against = [Edge(b, b, t.CONTRADICTION, e.CONTRADICTED) for b in s]
     # No further attempt (M8): one that may still be sent stops here.
     stopped = [Edge(b, s.HELD, t.CONTRADICTION, e.CONTRADICTED) for b in (s.ACCEPTED, s.SENDING, s.UNKNOWN)]
+    # A restored ledger learns that MTN has this attempt, or a later one: the only move out of `failed` that no person makes.
+    lost = (s.ACCEPTED, s.SENDING, s.UNKNOWN, s.PENDING, s.HELD, s.FAILED)
+    by_search = [Edge(b, s.PENDING, t.ADOPTED, e.PENDING) for b in lost]
     return (
         Edge(None, s.ACCEPTED, t.TAKEN_IN, e.ACCEPTED),
         Edge(s.ACCEPTED, s.SENDING, t.CLAIMED, None),
@@ -139,6 +143,7 @@ def _edges() -> tuple[Edge, ...]:
         *by_person,
         *against,
         *stopped,
+        *by_search,
     )
 
 
@@ -150,11 +155,14 @@ BY_PERSON = frozenset(
     {Trigger.RESOLVED, Trigger.RETRIED, Trigger.RELEASED_BY_PERSON, Trigger.CANCELLED, Trigger.RETRY_CANCELLED}
 )
 
-#: Derived, never listed: a state is final when nothing but a person leads out of it to another state and MTN's word doesn't move it.
+_UNDOING = BY_PERSON | {Trigger.ADOPTED}
+
+#: Derived, never listed: a state is final when nothing but a person, or the search after a restore, leads out of it to another state
+#: and MTN's word doesn't move it.
 FINAL_STATES: frozenset[State] = frozenset(
     state
     for state in State
-    if not any(edge.before is state and edge.after is not state and edge.trigger not in BY_PERSON for edge in EDGES)
+    if not any(edge.before is state and edge.after is not state and edge.trigger not in _UNDOING for edge in EDGES)
 )
 FINAL_EVENTS = frozenset({EventType.SUCCESSFUL, EventType.FAILED, EventType.CANCELLED})
 

@@ -130,4 +130,4 @@ def _stopped(tx: Tx, account: str, product: Product, kind: Work) -> bool:
     gate = stops.gates(tx).get((account, product.value))
     if gate is not None and gate.closed_at_ms is not None:
         return True
-    return kind is Work.SEND and any(pause.covers(account, product.value) for pause in stops.pauses(tx))
+    return kind is Work.SEND and any(pause.covers(account, product.value) for pause in stops.holding(tx))

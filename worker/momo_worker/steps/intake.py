@@ -251,12 +251,13 @@ class _Batch:
         accounts = {candidate.account.name: candidate.account for candidate in self.accepted}
         installation.pin_accounts(self.tx, [accounts[name] for name in sorted(accounts)], write=True)
         transitions, holds = [], []
+        epoch = installation.epoch(self.tx)
         for candidate in self.accepted:
             payment = candidate.payment
             first = self.look_alike.get(payment.id)
             reason = _same_again_reason(first) if first else None
             transitions.append(_taken_in(payment, first))
-            told = (self.parts.namespace, self.parts.epoch, payment, EventType.ACCEPTED, self.tx.now_ms, reason)
+            told = (self.parts.namespace, epoch, payment, EventType.ACCEPTED, self.tx.now_ms, reason)
             self.events.append(payment_event(*told))
             if first and candidate.account.same_again is SameAgain.HOLD:
                 why = f"same operation, number and amount as {first} within ten minutes"

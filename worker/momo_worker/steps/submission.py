@@ -87,10 +87,10 @@ def _claimable(payment: Payment, now_ms: int) -> bool:
 
 
 class _Stops:
-    """Whether a pause or a closed gate holds a payment back, as this transaction sees them."""
+    """Whether a pause, a recovery or a closed gate holds a payment back, as this transaction sees them."""
 
     def __init__(self, tx: Tx) -> None:
-        self._pauses = stops.pauses(tx)
+        self._pauses = stops.holding(tx)
         self._closed = {key for key, gate in stops.gates(tx).items() if gate.closed_at_ms is not None}
 
     def hold(self, payment: Payment) -> bool:
@@ -240,19 +240,23 @@ class _Permit:
             self._open.discard(wanted)
             if wanted not in self._granted:
                 raise NotDepartedError(
-                    "the claim is no longer ours, its lease ends too soon, or a pause or a closed gate holds it"
+                    "the claim is no longer ours, its lease ends too soon, or a pause, a closed gate or a recovery holds it"
                 )
             # A slow answer of the ledger, or a process that slept inside the query, makes a permission that was old when it came.
             if self._read_at is None or self._parts.clock.elapsed() - self._read_at > self._age_seconds:
                 raise NotDepartedError("the ledger's permission had grown old before the call could leave")
 
     def _read(self, asked_at: float) -> None:
+        # Before the ledger is read, which is always raised first: one that shows less than this was restored, noticed or not.
+        least = self._parts.tidemark.least()
         try:
             with self._parts.ledger.read() as tx:
-                self._granted = work.permitted(tx, list(self._open), self._parts.rules.call_deadline_ms)
+                given = work.permitted(tx, list(self._open), self._parts.rules.call_deadline_ms, least)
         except LEDGER_FAILURES as error:
             self._granted, self._read_at = frozenset(), None
             raise NotDepartedError("the ledger can't be read, so nothing is sent") from error
+        self._granted = given.claims
+        self._parts.tidemark.saw(given.tide)
         # Counted from before the query, so that the answer is never younger in the books than it is.
         self._read_at = asked_at
 

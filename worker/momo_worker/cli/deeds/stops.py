@@ -20,7 +20,7 @@ def pause(*, account: str | None, product: str | None, reason: str, by: str, as_
         # Read after the commit: what has begun by then is on the wire, and the permission of the rest is at most a second old.
         with ledger.read() as tx:
             begun = stops.on_the_wire(tx)
-            holding = stops.pauses(tx)
+            holding = stops.holding(tx)
             now_ms = tx.now_ms
     last_begin_ms = now_ms + settings.rules.permit_age_ms
     facts = {
@@ -51,7 +51,7 @@ def resume(*, account: str | None, product: str | None, reason: str, by: str, as
         lifted = stops.lift_pauses(
             tx, account=account or "", product=product or "", run="", reason=reason, actor=actor(by)
         )
-        holding = stops.pauses(tx)
+        holding = stops.holding(tx)
         closed = [gate for gate in stops.gates(tx).values() if gate.closed_at_ms is not None]
     facts = {
         "lifted": lifted,

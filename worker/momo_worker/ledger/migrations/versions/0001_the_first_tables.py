@@ -224,6 +224,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "product", name=op.f("pk_pin")),
     )
     op.create_table(
+        "recovery",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("is_open", sa.Integer(), nullable=True),
+        sa.Column("why", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("jobs_from", sa.String(length=64), nullable=False),
+        sa.Column("jobs_until", sa.String(length=64), nullable=True),
+        sa.Column("jobs_read_to", sa.String(length=64), nullable=True),
+        sa.Column("released_by", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("jobs_note", sa.Text(), nullable=True),
+        sa.Column("released_reason", sa.Text(), nullable=True),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("tide_found", sa.BigInteger(), nullable=False),
+        sa.Column("tide_known", sa.BigInteger(), nullable=False),
+        sa.Column("jobs_tries", sa.BigInteger(), nullable=False),
+        sa.Column("jobs_read", sa.BigInteger(), nullable=False),
+        sa.Column("began_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("lost_from_ms", sa.BigInteger(), nullable=True),
+        sa.Column("jobs_done_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("listed_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("searched_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("released_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("listed_to", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery")),
+        sa.UniqueConstraint("is_open", name=op.f("uq_recovery_is_open")),
+    )
+    op.create_table(
         "rejected_job",
         sa.Column("source", sa.String(length=200), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
@@ -329,4 +357,25 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("late_due_at_ms IS NOT NULL"),
             sqlite_where=sa.text("late_due_at_ms IS NOT NULL"),
+        )
+
+    op.create_table(
+        "search",
+        sa.Column("recovery_id", sa.BigInteger(), nullable=False),
+        sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.Column("due_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("outcome", sa.String(length=64), nullable=True),
+        sa.Column("done_at_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_search_payment_id")),
+        sa.ForeignKeyConstraint(["recovery_id"], ["recovery.id"], name=op.f("fk_search_recovery_id")),
+        sa.PrimaryKeyConstraint("recovery_id", "payment_id", name=op.f("pk_search")),
+    )
+    with op.batch_alter_table("search", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_search_open",
+            ["due_at_ms"],
+            unique=False,
+            postgresql_where=sa.text("outcome IS NULL"),
+            sqlite_where=sa.text("outcome IS NULL"),
         )

@@ -1,0 +1,339 @@
+"""A restored ledger's recovery: since when and why, how far it has come, which payments MTN is still asked about, who ended it.
+
+While one is open nothing is sent: claims and M1's last check read it like a pause. Decides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, text, update
+
+from momo_worker.ledger import schema, stops
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.tide import Copy, KeptPause, Why
+
+#: A restore takes pauses away, and nothing but a person lifts a pause (M13): those that a copy still knows are put back under this name.
+ACTOR = "recovery"
+_TRIES_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One recovery, as it stands."""
+
+    id: int
+    epoch: int
+    why: str
+    detail: str | None
+    actor: str
+    began_at_ms: int
+    tide_found: int
+    tide_known: int
+    #: When the ledger's last entry before it was made; None in a ledger that was new.
+    lost_from_ms: int | None
+    jobs_from: str
+    jobs_until: str | None
+    jobs_read_to: str | None
+    jobs_tries: int
+    jobs_read: int
+    jobs_note: str | None
+    jobs_done_at_ms: int | None
+    listed_to: str
+    listed_at_ms: int | None
+    searched_at_ms: int | None
+    released_at_ms: int | None
+    released_by: str | None
+    released_reason: str | None
+
+    @property
+    def searching(self) -> bool:
+        """Whether payments are still looked for: until that is over, nobody else's word ends one."""
+        return self.released_at_ms is None and self.searched_at_ms is None
+
+
+_columns = tuple(schema.recovery.c[field.name] for field in fields(Recovery))
+_select_open = select(*_columns).where(schema.recovery.c.is_open == 1)
+_select_latest = select(*_columns).order_by(schema.recovery.c.id.desc()).limit(1)
+
+
+def current(tx: Tx) -> Recovery | None:
+    """The recovery that is open, if one is."""
+    row = tx.conn.execute(_select_open).first()
+    return None if row is None else Recovery(*row)
+
+
+def latest(tx: Tx) -> Recovery | None:
+    """The last recovery there was, open or not."""
+    row = tx.conn.execute(_select_latest).first()
+    return None if row is None else Recovery(*row)
+
+
+def lock_current(tx: Tx) -> Recovery | None:
+    """The open recovery, its row locked until the transaction ends."""
+    row = tx.conn.execute(_select_open.with_for_update()).first()
+    return None if row is None else Recovery(*row)
+
+
+_SUPERSEDED = text("UPDATE search SET outcome = 'superseded', done_at_ms = :now WHERE outcome IS NULL")
+
+
+def begin(
+    tx: Tx,
+    why: Why,
+    *,
+    tide_known: int,
+    copies: Sequence[Copy],
+    jobs_margin_ms: int,
+    detail: str | None,
+    actor: str,
+    since_ms: int | None = None,
+) -> Recovery:
+    """Put the ledger in recovery: epoch and tide go above everything that anybody knows of, pauses that copies know are put back.
+
+    A recovery that was open is closed by it: what it had found was lost, or is found again. The caller has locked the installation.
+    """
+    us = tx.conn.execute(select(schema.installation)).mappings().one()
+    _close(tx, ACTOR, "the ledger was restored once more")
+    tx.conn.execute(_SUPERSEDED, {"now": tx.now_ms})
+    epoch = max(us["epoch"], *(copy.epoch for copy in copies)) + 1 if copies else us["epoch"] + 1
+    new = us["tide"] == 0
+    lost_from = since_ms if since_ms is not None else (None if new or why is Why.BY_PERSON else us["tide_at_ms"])
+    jobs_from = "0-0" if lost_from is None else f"{max(0, lost_from - jobs_margin_ms)}-0"
+    values = {
+        "is_open": 1,
+        "epoch": epoch,
+        "why": why.value,
+        "detail": detail,
+        "actor": actor,
+        "began_at_ms": tx.now_ms,
+        "tide_found": us["tide"],
+        "tide_known": tide_known,
+        "lost_from_ms": lost_from,
+        "jobs_from": jobs_from,
+        "jobs_tries": 0,
+        "jobs_read": 0,
+        "listed_to": "",
+    }
+    tx.conn.execute(insert(schema.recovery).values(values))
+    tide = max(us["tide"], tide_known) + 1
+    tx.conn.execute(update(schema.installation).values(epoch=epoch, tide=tide, tide_at_ms=tx.now_ms))
+    put_back = _put_back(tx, copies)
+    reason = detail or why.value
+    told = f"epoch {epoch}, tide {us['tide']} of {tide_known}, {put_back} pauses put back"
+    stops.journal(tx, actor=actor, action="recovery begun", subject=told[:200], reason=reason)
+    found = current(tx)
+    assert found is not None  # noqa: S101 (written above; for the type checker)
+    return found
+
+
+def _put_back(tx: Tx, copies: Sequence[Copy]) -> int:
+    if not copies:
+        return 0
+    newest = max(copies, key=lambda copy: copy.tide)
+    holding = {(pause.account, pause.product, pause.run, pause.reason) for pause in stops.pauses(tx)}
+    lost = [pause for pause in newest.pauses if (pause.account, pause.product, pause.run, pause.reason) not in holding]
+    for pause in lost:
+        stops.add_pause(
+            tx,
+            account=pause.account,
+            product=pause.product,
+            run=pause.run,
+            reason=pause.reason,
+            actor=f"{ACTOR}, for {pause.actor}"[:64],
+        )
+    return len(lost)
+
+
+def kept_pauses(tx: Tx) -> tuple[KeptPause, ...]:
+    """The pauses that hold, as a copy keeps them."""
+    return tuple(
+        KeptPause(pause.account, pause.product, pause.run, pause.reason, pause.actor) for pause in stops.pauses(tx)
+    )
+
+
+def _close(tx: Tx, by: str, reason: str) -> int:
+    statement = (
+        update(schema.recovery)
+        .where(schema.recovery.c.is_open == 1)
+        .values(is_open=None, released_at_ms=tx.now_ms, released_by=by, released_reason=reason)
+    )
+    return tx.conn.execute(statement).rowcount
+
+
+def release(tx: Tx, *, actor: str, reason: str) -> bool:
+    """End the open recovery, by a person's word; False when another was faster."""
+    if not _close(tx, actor, reason):
+        return False
+    stops.journal(tx, actor=actor, action="recovery released", subject="ledger", reason=reason)
+    return True
+
+
+def note(tx: Tx, recovery_id: int, **values: Any) -> None:
+    """Write down how far it has come."""
+    tx.conn.execute(update(schema.recovery).where(schema.recovery.c.id == recovery_id).values(**values))
+
+
+# ---- the search ---------------------------------------------------------------------------------------------------------
+
+_CANDIDATES = text(
+    "SELECT id, state, accepted_at_ms, source FROM payment WHERE id > :after AND ("
+    "state IN ('accepted', 'sending', 'unknown', 'pending', 'held') OR (state = 'failed' AND state_since_ms >= :since)) "
+    "ORDER BY id LIMIT :limit"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A payment that may have to be looked for."""
+
+    payment_id: str
+    state: str
+    accepted_at_ms: int
+    source: str
+
+
+def candidates(tx: Tx, after: str, failed_since_ms: int, *, limit: int) -> list[Candidate]:
+    """Payments that aren't final, and those that failed since then, in the order of their ids."""
+    rows = tx.conn.execute(_CANDIDATES, {"after": after, "since": failed_since_ms, "limit": limit})
+    return [Candidate(*row) for row in rows]
+
+
+_SEARCH = text(
+    "INSERT INTO search (recovery_id, payment_id, due_at_ms, tries) VALUES (:recovery, :payment, :due, 0) "
+    "ON CONFLICT (recovery_id, payment_id) DO NOTHING"
+)
+_SEARCH_ANEW = text(
+    "INSERT INTO search (recovery_id, payment_id, due_at_ms, tries) VALUES (:recovery, :payment, :due, 0) "
+    "ON CONFLICT (recovery_id, payment_id) DO UPDATE SET due_at_ms = excluded.due_at_ms, tries = 0, outcome = NULL, done_at_ms = NULL"
+)
+
+
+def look_for(tx: Tx, recovery_id: int, payment_ids: Sequence[str]) -> None:
+    """MTN is to be asked about these; who is on the list already stays as it is."""
+    if payment_ids:
+        rows = [{"recovery": recovery_id, "payment": each, "due": tx.now_ms} for each in sorted(payment_ids)]
+        tx.conn.execute(_SEARCH, rows)
+
+
+def look_for_anew(tx: Tx, recovery_id: int, payment_id: str) -> None:
+    """The same for one that may have been searched before, and of which MTN said something new since."""
+    tx.conn.execute(_SEARCH_ANEW, {"recovery": recovery_id, "payment": payment_id, "due": tx.now_ms})
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A payment that MTN is to be asked about now."""
+
+    recovery_id: int
+    payment_id: str
+    tries: int
+
+
+_due_searches = (
+    select(schema.search.c.recovery_id, schema.search.c.payment_id, schema.search.c.tries)
+    .where(schema.search.c.outcome.is_(None), schema.search.c.due_at_ms <= bindparam("now"))
+    .order_by(schema.search.c.due_at_ms, schema.search.c.payment_id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_one_search = (schema.search.c.recovery_id == bindparam("recovery")) & (
+    schema.search.c.payment_id == bindparam("payment")
+)
+
+
+def claim_searches(tx: Tx, *, limit: int, lease_ms: int) -> list[Search]:
+    """Due searches, their time moved forward by a lease so that no other process makes them too."""
+    rows = tx.conn.execute(_due_searches, {"now": tx.now_ms, "limit": limit}).all()
+    found = [Search(*row) for row in rows]
+    for each in found:
+        put_off(tx, each, tx.now_ms + lease_ms, counts=True)
+    return found
+
+
+def put_off(tx: Tx, search: Search, due_at_ms: int, *, counts: bool = False) -> None:
+    """Search again later."""
+    statement = update(schema.search).where(
+        schema.search.c.recovery_id == search.recovery_id, schema.search.c.payment_id == search.payment_id
+    )
+    tries = min(search.tries + 1, _TRIES_MAX) if counts else search.tries
+    tx.conn.execute(statement.values(due_at_ms=due_at_ms, tries=tries))
+
+
+def conclude(tx: Tx, search: Search, outcome: str) -> None:
+    """The search has ended, with this."""
+    statement = update(schema.search).where(
+        schema.search.c.recovery_id == search.recovery_id, schema.search.c.payment_id == search.payment_id
+    )
+    tx.conn.execute(statement.values(outcome=outcome, done_at_ms=tx.now_ms))
+
+
+def give_up(tx: Tx, recovery_id: int, outcome: str, *, limit: int) -> list[str]:
+    """End up to `limit` searches without MTN's word, by a person's; gives the payments."""
+    statement = (
+        select(schema.search.c.payment_id)
+        .where(schema.search.c.recovery_id == recovery_id, schema.search.c.outcome.is_(None))
+        .order_by(schema.search.c.payment_id)
+        .limit(limit)
+        .with_for_update()
+    )
+    ids = [row[0] for row in tx.conn.execute(statement)]
+    for payment_id in ids:
+        conclude(tx, Search(recovery_id, payment_id, 0), outcome)
+    return ids
+
+
+def unsearched(tx: Tx, payment_id: str) -> bool:
+    """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before."""
+    open_search = select(schema.search.c.payment_id).where(
+        schema.search.c.payment_id == payment_id, schema.search.c.outcome.is_(None)
+    )
+    if tx.conn.execute(open_search).first() is not None:
+        return True
+    now = current(tx)
+    return now is not None and now.listed_at_ms is None
+
+
+def open_searches(tx: Tx, recovery_id: int) -> int:
+    """How many searches haven't ended."""
+    counted = text("SELECT count(*) FROM search WHERE recovery_id = :recovery AND outcome IS NULL")
+    return int(tx.conn.execute(counted, {"recovery": recovery_id}).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Payments and money of a recovery's search, by what it found and where they stand now."""
+
+    outcome: str | None
+    state: str
+    held_cause: str | None
+    currency: str
+    exponent: int
+    payments: int
+    amount_minor: int
+    oldest_accepted_at_ms: int
+
+
+def tallies(tx: Tx, recovery_id: int) -> list[Tally]:
+    """Everything on the list of this recovery, summed up."""
+    rows = tx.conn.execute(
+        text(
+            "SELECT s.outcome, p.state, p.held_cause, p.currency, max(p.exponent), count(*), sum(p.amount_minor), min(p.accepted_at_ms) "
+            "FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery "
+            "GROUP BY s.outcome, p.state, p.held_cause, p.currency ORDER BY 1, 2, 3, 4"
+        ),
+        {"recovery": recovery_id},
+    )
+    return [Tally(row[0], row[1], row[2], row[3], row[4], int(row[5]), int(row[6]), row[7]) for row in rows]
+
+
+_SENDABLE = text(
+    "SELECT p.id FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery "
+    "AND s.outcome IN :outcomes AND p.state = 'held' AND p.held_cause = 'recovery' AND p.id > :after ORDER BY p.id LIMIT :limit"
+).bindparams(bindparam("outcomes", expanding=True))
+
+
+def waiting_unsent(tx: Tx, recovery_id: int, outcomes: Sequence[str], after: str, *, limit: int) -> list[str]:
+    """Payments that wait on the desk because they were never sent, in the order of their ids."""
+    values = {"recovery": recovery_id, "outcomes": list(outcomes), "after": after, "limit": limit}
+    return [row[0] for row in tx.conn.execute(_SENDABLE, values)]

@@ -1,0 +1,171 @@
+"""What MTN's word makes of a payment whose ledger was restored: payment and sightings come in, a Finding goes out. Pure; sends nothing.
+
+A restored ledger doesn't know what was sent, retried, cancelled or paused after its backup. MTN knows what was sent: the references of
+this and of each later attempt are derived (M2) and asked about, and the last that exists is the payment's. What nobody can be asked
+about is a person's: what MTN doesn't know waits on the desk.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from momo_worker.payment.after_look import mismatch
+from momo_worker.payment.deciding import acknowledged, contradiction, due_look, held, mtn_may_end, put_on_desk
+from momo_worker.payment.payment import Change, Payment
+from momo_worker.payment.rules import Rules
+from momo_worker.payment.transitions import HeldCause, State, Trigger
+from momo_worker.payment.verdict import LookAnswer, LookVerdict, Status
+
+#: A retry of more attempts than this was never allowed, whatever the settings say now.
+_ATTEMPTS_LEAST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One attempt that MTN was asked about, and what it said: found, or RESOURCE_NOT_FOUND."""
+
+    attempt: int
+    reference_id: str
+    verdict: LookVerdict
+
+    @property
+    def found(self) -> bool:
+        """MTN has this reference."""
+        return self.verdict.answer is LookAnswer.FOUND
+
+
+class Outcome(StrEnum):
+    """What the search made of a payment."""
+
+    AT_MTN = "at_mtn"  # MTN has it where the ledger thought
+    ADOPTED = "adopted"  # MTN has it, or a later attempt of it, and the ledger didn't know
+    UNSENT = (
+        "unsent"  # never sent by the ledger, and MTN knows nothing of it: a cancel may be lost, so a person decides
+    )
+    NOT_FOUND = "not_found"  # sent by the ledger, and MTN knows nothing of it: a person decides, MTN's word ends it
+    STANDS = "stands"  # nothing speaks against what the ledger says
+    DISPUTED = "disputed"  # MTN has something that isn't ours, or two attempts at once
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a search ends with; `outcome` None: it is too early to say, and the search is made again."""
+
+    outcome: Outcome | None
+    change: Change | None = None
+
+
+AGAIN = Finding(None)
+
+
+def attempts_to_ask(payment: Payment, rules: Rules) -> range:
+    """Which attempts are asked about: from the ledger's own (a failed one's next) to the most that there may be.
+
+    Not only to the first 404: an attempt that MTN refused, or that wasn't sent in time, leaves no trace there and may have been retried.
+    """
+    first = payment.attempt + 1 if payment.state is State.FAILED else payment.attempt
+    return range(first, max(rules.attempts_max, _ATTEMPTS_LEAST) + 1)
+
+
+def is_enough(payment: Payment, sighting: Sighting) -> bool:
+    """Whether later attempts needn't be asked about: what is paid is never tried again (M8)."""
+    return (
+        sighting.found
+        and sighting.verdict.status is Status.SUCCESSFUL
+        and mismatch(payment, sighting.verdict.facts) is None
+    )
+
+
+def decide(
+    payment: Payment, sightings: Sequence[Sighting], *, settled: bool, now_ms: int, rules: Rules, rng: random.Random
+) -> Finding:
+    """Decide on a whole search. `settled`: it began late enough that whatever the lost ledger had sent would be visible.
+
+    That MTN has it counts at once; that MTN has it not counts only in a search that is settled (M4).
+    """
+    if payment.state in (State.SUCCESSFUL, State.CANCELLED):
+        return Finding(Outcome.STANDS)
+    if payment.state is State.SENDING:
+        # Its worker's word, or the end of its lease, comes first.
+        return AGAIN
+    found = [sighting for sighting in sightings if sighting.found]
+    if not found:
+        return _nowhere(payment, now_ms, rules, rng) if settled else AGAIN
+    last = found[-1]
+    if last.attempt < payment.attempt:
+        return Finding(Outcome.STANDS)
+    against = _dispute(payment, found)
+    if against is not None:
+        return Finding(Outcome.DISPUTED, _disputed(payment, last, against, now_ms, rules, rng))
+    if payment.state is not State.ACCEPTED and last.attempt == payment.attempt:
+        # The ledger's own follow-up brings MTN's compared word; a search that thought it absent is over.
+        return Finding(Outcome.AT_MTN, Change(payment, due_look(payment, now_ms)))
+    detail = f"attempt {last.attempt} is {last.verdict.raw_status} at MTN, and this restored ledger didn't know"
+    return Finding(
+        Outcome.ADOPTED,
+        Change(payment, adopted(payment, last.attempt, last.reference_id, now_ms, rules, rng), Trigger.ADOPTED, detail),
+    )
+
+
+def adopted(
+    payment: Payment, attempt: int, reference_id: str, now_ms: int, rules: Rules, rng: random.Random
+) -> Payment:
+    """Pending under the attempt that MTN has, due for the look that brings its compared word."""
+    other = payment.attempt != attempt
+    fresh = payment.but(
+        attempt=attempt,
+        reference_id=reference_id,
+        reason_code=None,
+        reason_message=None,
+        sends=max(payment.sends, 1),
+        first_send_at_ms=now_ms if other else payment.first_send_at_ms or now_ms,
+        could_have_left_at_ms=None,
+        acknowledged_at_ms=now_ms,
+        hint_at_ms=None,
+    )
+    return due_look(acknowledged(fresh, now_ms, rules, rng), now_ms)
+
+
+def until_searched(payment: Payment) -> Payment:
+    """An adopted payment whose later attempts nobody has asked about yet: due for nothing until the search has ended (money-review R6)."""
+    return payment.but(work=None, due_at_ms=None, released_until_ms=None)
+
+
+def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Change:
+    """On a person's desk: MTN knows nothing of it, and a cancel or a pause may be lost with the ledger's last hours."""
+    desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
+    why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was never sent, and MTN knows nothing of it"
+    return Change(payment, desk.but(work=None, due_at_ms=None), Trigger.PUT_ON_DESK, detail=why)
+
+
+def _nowhere(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Finding:
+    if payment.state is State.ACCEPTED:
+        return Finding(Outcome.UNSENT, unsent(payment, now_ms, rules, rng))
+    if payment.state is State.UNKNOWN:
+        why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was sent, and MTN knows nothing of it"
+        desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
+        return Finding(Outcome.NOT_FOUND, Change(payment, desk, Trigger.PUT_ON_DESK, detail=why))
+    return Finding(Outcome.STANDS)
+
+
+def _dispute(payment: Payment, found: Sequence[Sighting]) -> str | None:
+    last = found[-1]
+    wrong = mismatch(payment, last.verdict.facts)
+    if wrong is not None:
+        return f"MTN's answer under the reference of attempt {last.attempt} isn't our payment: {wrong}"
+    alive = [each for each in found[:-1] if each.verdict.status is not Status.FAILED]
+    if alive:
+        words = f"attempt {alive[-1].attempt} is {alive[-1].verdict.raw_status} at MTN"
+        return f"{words}, and so is attempt {last.attempt}, {last.verdict.raw_status}: both may be paid"
+    if payment.state is State.HELD and not mtn_may_end(payment) and last.attempt > payment.attempt:
+        return f"attempt {last.attempt} is {last.verdict.raw_status} at MTN, and this restored ledger didn't know"
+    return None
+
+
+def _disputed(payment: Payment, last: Sighting, why: str, now_ms: int, rules: Rules, rng: random.Random) -> Change:
+    if payment.state is State.FAILED or not mtn_may_end(payment):
+        return contradiction(payment, why)
+    cause = HeldCause.MISMATCH if mismatch(payment, last.verdict.facts) else HeldCause.SUSPECT_DUPLICATE
+    known = adopted(payment, last.attempt, last.reference_id, now_ms, rules, rng)
+    return replace(put_on_desk(known, cause, now_ms, rules, rng, why), before=payment)
