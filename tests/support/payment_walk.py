@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from tests.support import factories as make
 
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.deciding import ended, is_final, put_on_desk
+from momo_worker.payment.deciding import ended, expired, is_final, put_on_desk
+from momo_worker.payment.operator import By, NotPermitted, Retry, Standing, retry
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
 from momo_worker.payment.rules import DAY, HOUR, MINUTE, SECOND
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, HeldCause, State, Trigger, edge_for
@@ -50,7 +51,8 @@ class World:
     found: set[int] = field(default_factory=set)
     resolved: set[int] = field(default_factory=set)
     not_found_at_ms: int = 0
-    contradicted: bool = False
+    contradictions: list[str] = field(default_factory=list)
+    closed_by: Trigger | None = None
     seen: Counter[str] = field(default_factory=Counter)
     #: Workers that are suspended for hours and wake in the middle of a call.
     sleepy: bool = False
@@ -65,6 +67,10 @@ class World:
         self.lossy = self.rng.choice((0.0, 0.05, 0.9))
         self.blind = self.rng.random() < 0.1
         self.payment = make.a_payment(not_after_ms=self.now_ms + lasts)
+
+    @property
+    def contradicted(self) -> bool:
+        return bool(self.contradictions)
 
     @property
     def over(self) -> bool:
@@ -120,17 +126,23 @@ class World:
             after = ended(payment, State.FAILED, self.now_ms, "RESOLVED", None)
             self.resolved.add(payment.attempt)
             self.apply(Change(payment, after, Trigger.RESOLVED, actor="person"))
-        elif (
-            payment.state is State.FAILED and not self.contradicted and payment.attempt < 5 and self.rng.random() < 0.3
-        ):
+        elif self.rng.random() < (0.3 if payment.state is State.FAILED else 0.05):
             self.retry()
 
     def retry(self) -> None:
-        old = self.payment
-        fresh = make.a_payment(attempt=old.attempt + 1, fence=old.fence, not_after_ms=self.now_ms + DAY)
-        fresh = replace(fresh, due_at_ms=self.now_ms, state_since_ms=self.now_ms)
+        until_ms = self.rng.choice((None, self.now_ms + DAY))
+        asked = Retry(By("person", "again"), make.REFERENCE_ID, until_ms)
+        change = retry(self.payment, self.standing(), self.now_ms, asked, RULES)
+        if isinstance(change, NotPermitted):
+            self.seen[f"retry refused: {self.payment.state}"] += 1
+            return
+        assert not self.contradicted, "retried after a contradiction"
+        assert self.payment.attempt < RULES.attempts_max
         self.not_found_at_ms = 0
-        self.apply(Change(old, fresh, Trigger.RETRIED, actor="person"))
+        self.apply(change)
+
+    def standing(self) -> Standing:
+        return Standing(self.sends, self.contradictions, closed_by=self.closed_by)
 
     # --- the corridor ---
 
@@ -154,8 +166,7 @@ class World:
             self.apply(Change(payment, after_look.permission_lost(payment, self.now_ms)))
             return
         if payment.state is State.ACCEPTED and self.now_ms >= payment.not_after_ms:
-            after = ended(payment, State.CANCELLED, self.now_ms, "NOT_SENT_IN_TIME", None)
-            self.apply(Change(payment, after, Trigger.EXPIRED))
+            self.apply(expired(payment, self.now_ms))
             return
         self.hold_before_a_send()
         trigger = Trigger.RESENT if payment.state is State.UNKNOWN else Trigger.CLAIMED
@@ -293,7 +304,9 @@ class World:
             assert after.held_cause not in CAUSES_MTN_MAY_END, "a person's desk became MTN's"
         if change.trigger is Trigger.CONTRADICTION:
             assert change.alert
-            self.contradicted = True
+            self.contradictions.append(change.detail or "")
+        if after.state is State.FAILED and before.state is not State.FAILED:
+            self.closed_by = change.trigger
         if after.state is State.SUCCESSFUL and before.state is not State.SUCCESSFUL:
             assert self.mtn.get(after.attempt) is Status.SUCCESSFUL, "successful without MTN's word"
         self.payment = after

@@ -66,6 +66,8 @@ RULE_KEYS = (
     "held_look_late_hours",
     "held_look_end_days",
     "late_looks_hours",
+    "attempts_max",
+    "resolve_after_hours",
     "hint_apart_seconds",
     "not_now_delay_seconds",
     "not_now_ceiling_seconds",

@@ -6,7 +6,7 @@ Counts in the caller's transaction, under rows the caller has locked; a refusal 
 from datetime import UTC, datetime
 
 from momo_worker.accounts import Account
-from momo_worker.ledger import intake, moves
+from momo_worker.ledger import desk, intake, moves
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.job import Job, Problem
 from momo_worker.payment.payment import Operation, Payment
@@ -49,9 +49,17 @@ def _replaces_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
         return None
     replaced = moves.lock(tx, [payment.replaces])[payment.replaces]
     if replaced.state is State.FAILED:
-        return None
+        return _contradicted_problem(tx, replaced, job)
     advice = "wait until it has failed; a payment whose fate isn't known may still be paid"
     return Problem("replaces", job.replaces or "", f"is {replaced.state.value}, not proven failed", advice)
+
+
+def _contradicted_problem(tx: Tx, replaced: Payment, job: Job) -> Problem | None:
+    """What MTN says it has paid after all isn't proven failed, whatever its state says (M8): no further attempt."""
+    if not desk.contradictions_of(tx, replaced.id):
+        return None
+    advice = "MTN says otherwise since; compare with its statement before paying again"
+    return Problem("replaces", job.replaces or "", "is failed, and MTN contradicts that", advice)
 
 
 def _direct_limit_problem(tx: Tx, payment: Payment, account: Account) -> Problem | None:

@@ -13,6 +13,7 @@ from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, moves, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.views import vanished_since
+from momo_worker.payment.deciding import NOT_SENT_CODE
 from momo_worker.payment.events import ResultEvent, payment_event
 from momo_worker.payment.payment import Change, Operation, Payment
 from momo_worker.payment.rules import HOUR
@@ -21,7 +22,8 @@ from momo_worker.payment.transitions import Edge, HeldCause, State, Trigger, edg
 log = structlog.get_logger(__name__)
 
 #: An attempt that ended by these is looked up again later: MTN itself never said FAILED, or says otherwise (M8).
-_FOLLOWED_LATE = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED, Trigger.CONTRADICTION})
+#: And so is one that got a successor: what MTN says of it later speaks against the retry.
+_FOLLOWED_LATE = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED, Trigger.CONTRADICTION, Trigger.RETRIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,11 @@ def _reason(parts: Parts, change: Change, after: Payment) -> dict[str, str] | No
         advice = "a person has to look at it; don't pay again under another key"
         return {"code": after.held_cause.value.upper(), "message": change.detail or "", "advice": advice}
     if change.trigger is Trigger.EXPIRED:
+        retried = after.state is State.FAILED
         return {
-            "code": "NOT_SENT_IN_TIME",
+            "code": NOT_SENT_CODE,
             "message": "not_after had come before it could be sent",
-            "advice": "nothing moved; send a new job",
+            "advice": "nothing moved; " + ("the failure before this attempt stands" if retried else "send a new job"),
         }
     if change.trigger in (Trigger.CANCELLED, Trigger.RETRY_CANCELLED):
         return {
@@ -126,7 +129,7 @@ def _give_back_refunds(tx: Tx, told: Sequence[Told]) -> None:
 def _consequences(tx: Tx, parts: Parts, item: Told) -> None:
     change, after = item.change, item.change.after
     if change.trigger in _FOLLOWED_LATE:
-        moves.follow_late(tx, after.id, after.attempt, tx.now_ms + parts.rules.late_looks_ms[0], 0)
+        moves.follow_late(tx, after.id, change.before.attempt, tx.now_ms + parts.rules.late_looks_ms[0], 0)
     if change.trigger is Trigger.PUT_ON_DESK and after.held_cause is HeldCause.VANISHED:
         _pause_if_many_vanish(tx, parts, after)
 

@@ -8,6 +8,8 @@ from momo_worker.payment.payment import Change, Lane, Payment, Queue, Work
 from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, FINAL_STATES, HeldCause, State, Trigger
 
+NOT_SENT_CODE = "NOT_SENT_IN_TIME"
+
 
 def is_final(payment: Payment) -> bool:
     """Whether the payment has ended."""
@@ -40,6 +42,12 @@ def ended(payment: Payment, to: State, now_ms: int, code: str | None, message: s
         due_at_ms=None,
         hint_at_ms=None,
     )
+
+
+def expired(payment: Payment, now_ms: int) -> Change:
+    """Not sent in time. What was never sent is cancelled; a retry leaves the payment as failed as it was before."""
+    to = State.CANCELLED if payment.attempt == 1 else State.FAILED
+    return Change(payment, ended(payment, to, now_ms, NOT_SENT_CODE, None), Trigger.EXPIRED)
 
 
 def held(payment: Payment, cause: HeldCause, now_ms: int, rules: Rules, rng: random.Random) -> Payment:

@@ -65,6 +65,10 @@ class Rules:
     held_look_end_ms: int = 90 * DAY
     #: M8: closed attempts without MTN's own FAILED are looked up again after these.
     late_looks_ms: tuple[int, ...] = (1 * HOUR, 1 * DAY, 3 * DAY, 7 * DAY, 30 * DAY)
+    #: M8: attempts of one payment, each under a reference of its own.
+    attempts_max: int = 5
+    #: M8: a person may call an attempt failed whose send may have arrived only so long after it could have left.
+    resolve_after_ms: int = 24 * HOUR
     #: M11: at most one extra look of a payment in this time.
     hint_apart_ms: int = 10 * SECOND
 
@@ -113,11 +117,15 @@ class Rules:
             )
         if self.claims_held <= self.claims_alone:
             raise RulesError("claims_held must be above claims_alone")
-        if min(self.sends_max, self.not_found_needed, self.bad_requests_in_a_row) < 1:
-            raise RulesError("sends_max, not_found_needed and bad_requests_in_a_row must be at least 1")
+        if min(self.sends_max, self.not_found_needed, self.bad_requests_in_a_row, self.attempts_max) < 1:
+            raise RulesError("sends_max, not_found_needed, bad_requests_in_a_row and attempts_max must be at least 1")
         if self.send_window_ms < self.not_found_grace_ms:
             raise RulesError(
                 "send_window_ms is shorter than not_found_grace_ms, so that nothing could ever be sent again"
+            )
+        if self.resolve_after_ms < self.send_window_ms:
+            raise RulesError(
+                "resolve_after_ms is shorter than send_window_ms, in which the worker itself may still send"
             )
         if self.held_look_end_ms <= self.held_look_late_after_ms:
             raise RulesError("held_look_end_ms must be above held_look_late_after_ms")

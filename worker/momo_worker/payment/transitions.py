@@ -120,7 +120,9 @@ def _edges() -> tuple[Edge, ...]:
         Edge(s.ACCEPTED, s.SENDING, t.CLAIMED, None),
         Edge(s.ACCEPTED, s.CANCELLED, t.CANCELLED, e.CANCELLED),
         Edge(s.ACCEPTED, s.CANCELLED, t.EXPIRED, e.CANCELLED),
+        # A retry that is taken back, or that wasn't sent in time, leaves the payment as failed as it was before.
         Edge(s.ACCEPTED, s.FAILED, t.RETRY_CANCELLED, e.FAILED),
+        Edge(s.ACCEPTED, s.FAILED, t.EXPIRED, e.FAILED),
         # A worker that slept through its lease brings MTN's 202 after the payment had gone back: evidence counts whenever (M4).
         Edge(s.ACCEPTED, s.PENDING, t.ACKNOWLEDGED, e.PENDING),
         Edge(s.SENDING, s.PENDING, t.ACKNOWLEDGED, e.PENDING),

@@ -11,10 +11,10 @@ from momo_worker.ledger import moves, stops, work
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.after_look import permission_lost
 from momo_worker.payment.after_send import lease_over
-from momo_worker.payment.deciding import ended
+from momo_worker.payment.deciding import expired
 from momo_worker.payment.payment import Change, Queue, Work
 from momo_worker.payment.rules import DAY
-from momo_worker.payment.transitions import State, Trigger
+from momo_worker.payment.transitions import State
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +161,7 @@ class Rescue:
             return 0
         with parts.ledger.write() as tx:
             changes = [
-                Change(payment, ended(payment, State.CANCELLED, tx.now_ms, "NOT_SENT_IN_TIME", None), Trigger.EXPIRED)
+                expired(payment, tx.now_ms)
                 for payment in moves.lock(tx, ids, skip_locked=True).values()
                 if payment.state is State.ACCEPTED and payment.not_after_ms <= tx.now_ms
             ]

@@ -17,7 +17,7 @@ from momo_worker.ledger import moves, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.deciding import ended, put_on_desk
+from momo_worker.payment.deciding import expired, put_on_desk
 from momo_worker.payment.payment import Attempt, Change, Operation, Payment, Product, Send, Work
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.transitions import HeldCause, State, Trigger
@@ -167,7 +167,7 @@ def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[
             return None
         return Change(payment, after_look.permission_lost(payment, tx.now_ms))
     if tx.now_ms >= payment.not_after_ms:
-        return Change(payment, ended(payment, State.CANCELLED, tx.now_ms, "NOT_SENT_IN_TIME", None), Trigger.EXPIRED)
+        return expired(payment, tx.now_ms)
     return None
 
 

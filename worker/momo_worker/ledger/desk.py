@@ -1,0 +1,82 @@
+"""What a person's decision rests on, read under the payment's lock, and what the decision writes beside the move. Decides nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, text, update
+
+from momo_worker.ledger import intake, moves, schema
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.operator import Standing
+from momo_worker.payment.payment import Payment
+from momo_worker.payment.transitions import State, Trigger
+
+_CONTRADICTIONS = text(
+    "SELECT detail FROM transition WHERE payment_id = :payment_id AND trigger = :trigger ORDER BY id"
+)
+_CLOSED_BY = text(
+    "SELECT trigger FROM transition WHERE payment_id = :payment_id AND attempt = :attempt AND after = :failed "
+    "AND before <> :failed ORDER BY id DESC LIMIT 1"
+)
+#: What ended without a payment is no second one.
+_UNPAID = (State.FAILED.value, State.CANCELLED.value)
+
+
+def standing_of(tx: Tx, payment: Payment, *, look_alikes: bool) -> Standing:
+    """Everything beside the payment itself; `look_alikes` False where the account says that equal payments are usual."""
+    closed_by = tx.conn.execute(
+        _CLOSED_BY, {"payment_id": payment.id, "attempt": payment.attempt, "failed": State.FAILED.value}
+    ).scalar_one_or_none()
+    return Standing(
+        sends=tuple(moves.sends_of(tx, [payment.id])[payment.id]),
+        contradictions=contradictions_of(tx, payment.id),
+        successor=successor_of(tx, payment.id),
+        closed_by=Trigger(closed_by) if closed_by else None,
+        alike=_alike(tx, payment) if look_alikes else None,
+    )
+
+
+def contradictions_of(tx: Tx, payment_id: str) -> tuple[str, ...]:
+    """What MTN said against what was held for settled, on any attempt (M8)."""
+    values = {"payment_id": payment_id, "trigger": Trigger.CONTRADICTION.value}
+    return tuple(str(row[0]) for row in tx.conn.execute(_CONTRADICTIONS, values))
+
+
+def successor_of(tx: Tx, payment_id: str) -> str | None:
+    """The payment that replaces this one."""
+    return tx.conn.execute(
+        select(schema.payment.c.id).where(schema.payment.c.replaces == payment_id)
+    ).scalar_one_or_none()
+
+
+def _alike(tx: Tx, payment: Payment) -> str | None:
+    """A payment of the same operation, number and amount that was accepted after this one and may be its payer's own second try."""
+    if payment.msisdn is None:
+        return None
+    recent = intake.recent_of(tx, payment.account, [payment.msisdn], [payment.amount_minor], payment.accepted_at_ms)
+    same = [like.payment_id for like in recent if like.operation == payment.operation and like.payment_id != payment.id]
+    others = moves.read(tx, same)
+    return next((name for name in same if others[name].state not in _UNPAID), None)
+
+
+def prolong(tx: Tx, payment_id: str, not_after_ms: int) -> None:
+    """Let a payment be sent until then: the one thing of what was asked for that a person may change."""
+    statement = update(schema.payment).where(schema.payment.c.id == payment_id).values(not_after_ms=not_after_ms)
+    tx.conn.execute(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A line of the journal: who decided what about a payment, when and why."""
+
+    actor: str
+    action: str
+    reason: str
+    at_ms: int
+
+
+def decisions_about(tx: Tx, subjects: Sequence[str]) -> list[Decision]:
+    """What people decided about these, oldest first."""
+    columns = (schema.journal.c.actor, schema.journal.c.action, schema.journal.c.reason, schema.journal.c.at_ms)
+    statement = select(*columns).where(schema.journal.c.subject.in_(subjects)).order_by(schema.journal.c.id)
+    return [Decision(*row) for row in tx.conn.execute(statement)]
