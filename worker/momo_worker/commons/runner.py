@@ -1,41 +1,87 @@
 """Runs calls to MTN side by side: work and items come in, results go out as they come. Knows nothing of payments."""
 
-import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, cast
 
 from momo_worker.clock import Clock
 from momo_worker.commons.parts import Item, Result
+
+_PATIENCE_SECONDS = 1.0
+_NOTHING = object()
+
+
+class _Batch(Generic[Item, Result]):
+    """Items that threads take one by one, and what came of them; the batch's own thread is woken at its end, not for each."""
+
+    def __init__(self, work: Callable[[Item], Result], items: Sequence[Item]) -> None:
+        self._work = work
+        self._items = iter(items)
+        self._lock = threading.Lock()
+        self._left = len(items)
+        self._done: list[Result] = []
+        self._over = threading.Event()
+        self.broken: BaseException | None = None
+
+    def serve(self) -> None:
+        """Take an item after another until none is left."""
+        while True:
+            with self._lock:
+                # Two threads may not step one iterator at once.
+                item = next(self._items, _NOTHING)
+            if item is _NOTHING:
+                return
+            self._do(cast("Item", item))
+
+    def _do(self, item: Item) -> None:
+        try:
+            self._keep([self._work(item)], None)
+        except BaseException as error:  # noqa: BLE001 (as an executor's future does: raised in the batch's own thread)
+            self._keep([], error)
+
+    def _keep(self, results: list[Result], error: BaseException | None) -> None:
+        with self._lock:
+            self._done += results
+            self.broken = self.broken or error
+            self._left -= 1
+            if not self._left:
+                self._over.set()
+
+    def wait(self, seconds: float) -> tuple[list[Result], bool]:
+        """What came since the last time, at the latest after so many seconds; and whether that was all."""
+        self._over.wait(seconds)
+        with self._lock:
+            came, self._done = self._done, []
+            return came, not self._left
 
 
 class ThreadRunner:
     """A process-wide pool of threads for calls; each batch waits for its own only."""
 
     def __init__(self, threads: int) -> None:
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
 
     def run(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | None]:
-        """Yield each result as it comes, and None about once a second while nothing does.
+        """Yield results about once a second, None where none came in it, and the rest as soon as all are there.
 
-        An exception of `work` is raised at the end: its neighbours' answers are known and must not be lost with it.
+        Not each as it comes: being woken for every answer cost as much as recording it. An exception of `work` is raised at the
+        end: its neighbours' answers are known and must not be lost with it.
         """
-        broken: BaseException | None = None
-        done: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
-        for item in items:
-            self._pool.submit(work, item).add_done_callback(done.put)
-        left = len(items)
-        while left:
-            try:
-                future = done.get(timeout=1)
-            except queue.Empty:
+        if not items:
+            return
+        batch = _Batch(work, items)
+        for _ in range(min(self._threads, len(items))):
+            self._pool.submit(batch.serve)
+        over = False
+        while not over:
+            came, over = batch.wait(_PATIENCE_SECONDS)
+            yield from came
+            if not came:
                 yield None
-                continue
-            left -= 1
-            broken = broken or future.exception()
-            if future.exception() is None:
-                yield future.result()
-        if broken is not None:
-            raise broken
+        if batch.broken is not None:
+            raise batch.broken
 
     def close(self) -> None:
         """Wait for calls on the wire; begin no new one."""

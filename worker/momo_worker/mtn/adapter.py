@@ -129,10 +129,12 @@ class _Watched(HTTPConnection):
 
     flight: Flight
     _at_the_gate = False
+    _with_body = False
+    _head: bytes | None = None
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._at_the_gate = True
-        super().request(*args, **kwargs)
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        self._at_the_gate, self._with_body, self._head = True, bool(body), None
+        super().request(method, url, body, *args, **kwargs)
 
     def send(self, data: Any) -> None:
         if self._at_the_gate:
@@ -141,6 +143,12 @@ class _Watched(HTTPConnection):
             if self.sock is None:
                 self.connect()
             self.flight.leave()
+            if self._with_body:
+                # Head and body leave in one piece: one segment on the wire, and seldom half a request at the other end.
+                self._head = data
+                return
+        if self._head is not None:
+            self._head, data = None, self._head + data
         super().send(data)
 
     def response_class(self, source: socket, *args: Any, **kwargs: Any) -> HTTPResponse:  # type: ignore[override]  # http.client only calls it

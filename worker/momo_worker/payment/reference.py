@@ -17,12 +17,16 @@ def derive(rule: str, *parts: str) -> str:
 
     Each part is UTF-8 preceded by its length as four bytes, big-endian, so that ("a", "bc") and ("ab", "c") differ.
     """
-    digest = hashlib.sha256()
+    told = bytearray()
     for part in (rule, *parts):
         data = part.encode("utf-8")
-        digest.update(len(data).to_bytes(4, "big"))
-        digest.update(data)
-    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))
+        told += len(data).to_bytes(4, "big")
+        told += data
+    named = bytearray(hashlib.sha256(told).digest()[:16])
+    named[6] = named[6] & 0x0F | 0x40
+    named[8] = named[8] & 0x3F | 0x80
+    text = named.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def reference_id(namespace: uuid.UUID, account: str, operation: str, key: str, attempt: int) -> str:
