@@ -3,20 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from momo_worker.commons import recording
+from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import moves, work
+from momo_worker.ledger import moves, stops, work
 from momo_worker.ledger.late import Late, late_claimed
 from momo_worker.payment import after_look
 from momo_worker.payment.deciding import look_again, put_on_desk
 from momo_worker.payment.payment import Attempt, Change, Payment, Product, Work
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,9 @@ def ask(parts: Parts, ids: Sequence[str]) -> Iterator[list[after_look.LookReport
 def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
     """Take the lease of what is released and due for a look."""
     with parts.ledger.write() as tx:
+        if stops.searching(tx):
+            # MTN's FAILED of this attempt would be told as the payment's while a later one, which this ledger lost, may be paid.
+            return []
         locked = moves.lock(tx, ids, skip_locked=True)
         due = [payment for payment in locked.values() if _claimable(payment, tx.now_ms)]
         if not due:
@@ -95,27 +95,8 @@ def _parted(
     others: list[Payment] = []
     for payment in payments:
         attempt = attempts.get((payment.id, payment.attempt))
-        (ours if attempt is not None and _ours(parts, payment, attempt) else others).append(payment)
+        (ours if attempt is not None and may_ask(parts, payment, attempt) else others).append(payment)
     return ours, others
-
-
-def _ours(parts: Parts, payment: Payment, attempt: Attempt) -> bool:
-    """Only under the API user, product and environment of the first send does a 404 mean anything (M5)."""
-    account = parts.accounts.get(payment.account)
-    credentials = account.credentials.get(payment.product) if account else None
-    if account is None or credentials is None:
-        return False
-    same = (credentials.api_user, account.market.target_environment, account.market.base_url)
-    if same == (attempt.api_user, attempt.target_environment, attempt.base_url):
-        return True
-    log.error(
-        "a payment was sent under other credentials than this process has; it isn't looked up",
-        payment_id=payment.id,
-        account=payment.account,
-        action="skipped",
-        advice="bring back the credentials of its first send, or resolve it with MTN's statement",
-    )
-    return False
 
 
 def _looking(payment: Payment, attempt: Attempt, now_ms: int) -> Looking:
@@ -125,28 +106,20 @@ def _looking(payment: Payment, attempt: Attempt, now_ms: int) -> Looking:
 
 
 def _ask(parts: Parts, item: Looking) -> after_look.LookReport:
-    verdict = _asked(parts, item.account, item.product, item.request)
+    verdict = ask_mtn(parts, item.account, item.product, item.request)
     return after_look.LookReport(item.payment_id, item.attempt, item.fence, item.began_at_ms, verdict)
-
-
-def _asked(parts: Parts, account_name: str, product: Product, request: RenderedRequest) -> LookVerdict:
-    account = parts.accounts[account_name]
-    began = parts.clock.elapsed()
-    verdict = parts.client_for(account_name, product).look(
-        request, lambda: parts.slots.wait(account, product, look=True)
-    )
-    parts.counters.called(product.value, "look", verdict.answer.value, parts.clock.elapsed() - began)
-    return verdict
 
 
 def ask_late(parts: Parts, *, limit: int) -> list[tuple[Late, LookVerdict]]:
     """Ask once more about attempts that were closed without MTN's own FAILED, or have a successor (M8)."""
     with parts.ledger.write() as tx:
+        if stops.searching(tx):
+            return []
         due = late_claimed(tx, limit=limit, lease_ms=parts.rules.lease_ms)
         payments = moves.read(tx, [item.attempt.payment_id for item in due])
     asked = []
     for item in due:
         payment = payments[item.attempt.payment_id]
-        if _ours(parts, payment, item.attempt):
-            asked.append((item, _asked(parts, payment.account, payment.product, item.attempt.request)))
+        if may_ask(parts, payment, item.attempt):
+            asked.append((item, ask_mtn(parts, payment.account, payment.product, item.attempt.request)))
     return asked
