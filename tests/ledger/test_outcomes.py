@@ -11,7 +11,7 @@ from tests.support.factories import accepted, failed, no_answer, not_found, refu
 from tests.support.ledger_world import World, a_world, failures, found_as, side_by_side
 
 from momo_worker.commons import gatekeeping
-from momo_worker.ledger import stops
+from momo_worker.ledger import outbox, stops, work
 from momo_worker.payment.after_send import SendReport
 from momo_worker.payment.payment import Product, Work
 from momo_worker.payment.rules import HOUR, Rules
@@ -460,6 +460,27 @@ def test_leases_and_releases_are_cut_after_the_clock_went_back(world: World) -> 
     world.clock.on(181)
     Rescue(world.parts).run()
     assert world.payment(sent).state is State.UNKNOWN
+
+
+def test_what_another_committed_while_a_transaction_waited_is_no_clock_that_went_back(world: World) -> None:
+    """Under load each pass of rescue cut some leases and woke somebody for it; and relays took one another's partitions."""
+    sent, looked = world.accept("a", "b")
+    world.send([looked])
+    with world.ledger.read() as tx:
+        older = tx.now_ms
+    world.clock.on(3)
+    submission.claim(world.parts, [sent])
+    world.release()
+    rules = world.parts.rules
+    with world.ledger.write() as tx:
+        assert outbox.hold_partitions(tx, "one", 15_000)
+        slow = replace(tx, now_ms=older)
+        assert work.cut_leases(slow, rules.lease_ms) == 0
+        assert (
+            work.cut_marks(slow, "default", Product.DISBURSEMENT, Work.LOOK, release_ms=rules.release_ms, lease_ms=1)
+            == 0
+        )
+        assert outbox.hold_partitions(slow, "two", 15_000) == []
 
 
 def test_many_leases_that_end_at_once_wait_one_lease(ledger_url: str, logged: Logs) -> None:

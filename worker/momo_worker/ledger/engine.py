@@ -28,6 +28,10 @@ _SQLITE_FULL = 2
 #: Most rows that one transaction may touch (design.md 2).
 ROWS_MAX = 500
 
+#: By so much a transaction's "now" may be older than what another has committed by the time it is held against it: a statement waits
+#: no longer for a lock. What ends further ahead than this allows is the work of a clock that went back, and not of one that was slow.
+NOW_IS_OLD_MS = 20_000
+
 #: What a transaction raises when the database fails it; the pool's timeout is no DBAPIError, and as much a failure.
 LEDGER_FAILURES = (DBAPIError, PoolTimeoutError)
 
@@ -155,7 +159,10 @@ def _engine(url: str, pool_size: int) -> Engine:
             hide_parameters=True,  # an error's text holds no phone number
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",
-            connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000 -c lock_timeout=20000"},
+            connect_args={
+                "connect_timeout": 5,
+                "options": f"-c statement_timeout=30000 -c lock_timeout={NOW_IS_OLD_MS}",
+            },
         )
     engine = create_engine(
         parsed,

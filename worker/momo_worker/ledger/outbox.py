@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, text
 
-from momo_worker.ledger.engine import ROWS_MAX, Tx
+from momo_worker.ledger.engine import NOW_IS_OLD_MS, ROWS_MAX, Tx
 from momo_worker.payment.transitions import BY_PERSON, Trigger
 
 
@@ -28,16 +28,17 @@ class Pending:
 
 def hold_partitions(tx: Tx, owner: str, lease_ms: int) -> list[Hold]:
     """Prolong what is ours and take what nobody holds, under a higher fence."""
-    values = {"until": tx.now_ms + lease_ms, "owner": owner, "now": tx.now_ms}
+    until = tx.now_ms + lease_ms
+    values = {"until": until, "owner": owner, "now": tx.now_ms, "beyond": until + NOW_IS_OLD_MS}
     tx.conn.execute(
         text("UPDATE relay_partition SET lease_until_ms = :until WHERE owner = :owner AND lease_until_ms > :now"),
         values,
     )
-    # A lease that ends further ahead than any relay's is the work of a clock that went back, and is as good as over.
+    # A lease that ends much further ahead than any relay's is the work of a clock that went back, and is as good as over.
     tx.conn.execute(
         text(
             "UPDATE relay_partition SET owner = :owner, lease_until_ms = :until, fence = fence + 1 "
-            "WHERE lease_until_ms <= :now OR lease_until_ms > :until"
+            "WHERE lease_until_ms <= :now OR lease_until_ms > :beyond"
         ),
         values,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, text, update
 
 from momo_worker.ledger import schema
-from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.engine import NOW_IS_OLD_MS, Tx
 from momo_worker.payment.payment import Product, Queue, Work
 
 
@@ -182,7 +182,10 @@ _LEASES_OVER = text(
     "SELECT id, lease_until_ms FROM payment WHERE state = 'sending' AND lease_until_ms <= :now ORDER BY lease_until_ms LIMIT :limit"
 )
 _LEASES_OPEN = text("SELECT count(*) FROM payment WHERE state = 'sending'")
-_LEASES_CUT = text("UPDATE payment SET lease_until_ms = :latest WHERE state = 'sending' AND lease_until_ms > :latest")
+_LEASES_CUT = text(
+    "UPDATE payment SET lease_until_ms = :latest "  # noqa: S608 - a constant of ours
+    f"WHERE state = 'sending' AND lease_until_ms > :latest + {NOW_IS_OLD_MS}"
+)
 _EXPIRED = text(
     "SELECT id FROM payment WHERE state = 'accepted' AND not_after_ms <= :now ORDER BY not_after_ms LIMIT :limit"
 )
@@ -204,9 +207,10 @@ def cut_leases(tx: Tx, lease_ms: int) -> int:
 
 
 _CUT_MARKS = text(
-    "UPDATE payment SET released_until_ms = :released, "
+    "UPDATE payment SET released_until_ms = :released, "  # noqa: S608 - a constant of ours
     "lease_until_ms = CASE WHEN lease_until_ms > :leased THEN :leased ELSE lease_until_ms END "
-    "WHERE account = :account AND product = :product AND work = :work AND released_until_ms > :released"
+    "WHERE account = :account AND product = :product AND work = :work "
+    f"AND released_until_ms > :released + {NOW_IS_OLD_MS}"
 )
 _PERMITTED_BEFORE = text(
     "SELECT id FROM payment WHERE account = :account AND product = :product AND work = 'send' AND queue = :queue "
