@@ -19,10 +19,10 @@ endif
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint demo bench bench-budget constraints clean $(MARK).place.stale
+.PHONY: help test lint demo bench bench-budget proof-mutations constraints clean $(MARK).place.stale
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 test: lint  ## check everything: style, types, import contracts, all tests
 	$(BIN)/python -m pytest -q
@@ -41,6 +41,9 @@ bench: $(MARK).test  ## what a payment costs, beside a naive Celery application
 
 bench-budget: $(MARK).test  ## a run by four workers and two pumps at MTN's own pace, and its books
 	@$(BIN)/python -m tests.benchmarks.budget
+
+proof-mutations: $(MARK).test  ## break each rule of money on purpose, and see the simulation catch it
+	@$(BIN)/python -m tests.mutations --write
 
 $(MARK).place: $(STALE_PLACE)
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or later is needed, and none of these is one: $(PYTHONS)." \

@@ -11,14 +11,19 @@ import structlog
 from tests.simulation.checkers import (
     claims,
     consumer,
+    endings,
     entries,
     finals,
     liveness,
+    mtn_said,
     one_movement,
+    pace,
     pauses,
     proven_failure,
     references,
     refunds,
+    same_request,
+    searched,
     send_bounds,
     sums,
     tally,
@@ -45,6 +50,11 @@ CHECKERS = (
     finals,
     pauses,
     tally,
+    same_request,
+    endings,
+    searched,
+    mtn_said,
+    pace,
 )
 _STORIES_MAX = 3
 

@@ -20,9 +20,11 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 from tests.support.ledger_world import NAMESPACE, HandClock, Silent, _explained, an_account
 from tests.support.simulation_mtn import MTN_EPOCH, Post, SimulatedSlots, a_model, in_process_client
+from tests.support.simulation_odd import Odd
 from tests.support.simulation_people import People, StoppedTime
 from tests.support.simulation_pump import SimulatedPump
 from tests.support.simulation_scheduler import Killed, Scheduler, Task
+from tests.support.simulation_seen import Seen
 from tests.support.simulation_streams import SimulatedConsumer, SimulatedJobs, SimulatedQueue, SimulatedResults
 from tests.support.simulation_swarm import Swarm
 from tests.support.simulator import UGANDA_COLLECTION, UGANDA_DISBURSEMENT
@@ -75,8 +77,11 @@ class SimulatedLedger(Ledger):
     @contextmanager
     def read(self) -> Iterator[Tx]:
         if self.world is not None and self.world.strikes("ledger_unreadable"):
+            self.world.could_read(False)
             raise OperationalError("SELECT", None, Exception("unable to open database file"))
         with super().read() as tx:
+            if self.world is not None:
+                self.world.could_read(True)
             yield tx
 
 
@@ -113,6 +118,7 @@ class Simulation:
         self.trace: dict[str, list[tuple[float, str]]] = defaultdict(list)
         self.owner_of_reference: dict[str, str] = {}
         self.posts: list[Post] = []
+        self.seen = Seen()
         self.stopped: list[StoppedTime] = []
         self.faults_on = False
         #: Counts what was done, so that pumps know when nothing is.
@@ -131,6 +137,7 @@ class Simulation:
         self.queue = SimulatedQueue(self)
         self.pumps = [SimulatedPump(self, f"pump-{number}") for number in (1, 2)]
         self.people = People(self)
+        self.odd = Odd(self)
 
     def _parts(self) -> Parts:
         with self.ledger.write() as tx:
@@ -168,6 +175,7 @@ class Simulation:
             pump.begin()
         self._callbacks()
         self._odd_moments()
+        self.odd.begin()
         self.scheduler.run_until(self.scheduler.now + self.people.busy_seconds)
         self.end_faults()
         end = self.scheduler.now + REST_SECONDS_MAX + self.jumped_seconds
@@ -256,6 +264,7 @@ class Simulation:
 
     def _send(self, ids: list[str]) -> None:
         reports = submission.send_out(self.parts, ids)
+        self.seen.claimed(self, ids)
         self.meet_fate("send claimed")
         for batch in reports:
             outcome.record_sends(self.parts, batch)
@@ -304,6 +313,11 @@ class Simulation:
         if task is not None and not task.inline and self.strikes("relay_sleeps"):
             self.count(f"relay sleeps {point}")
             self.scheduler.sleep(self.rng.choice((5.0, 20.0, 60.0)))
+
+    def could_read(self, could: bool) -> None:
+        """Whether the running task could read the ledger when it tried last."""
+        if self.scheduler.current is not None:
+            self.scheduler.current.blind = not could
 
     def strikes(self, name: str) -> bool:
         """Whether this fault happens now."""

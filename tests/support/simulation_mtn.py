@@ -141,9 +141,16 @@ class InProcessLine:
         request = Request.of(method, path, headers, body or b"")
         if kind == "send":
             self._note_post(headers)
+            world.seen.posted(path, headers, body or b"")
+        else:
+            world.seen.asked(path)
+        left_at_ms = world.clock.now_ms()
         reply = over_the_wire(world, request, kind)
         world.meet_fate(f"{kind} handled")
-        return self._answered(reply, flight, kind)
+        answer = self._answered(reply, flight, kind)
+        if kind == "look":
+            world.seen.answered(path, left_at_ms, answer.status, answer.body)
+        return answer
 
     def _answered(self, reply: Reply, flight: Flight, kind: str) -> Answer:
         world = self._world
@@ -177,19 +184,21 @@ class InProcessLine:
         """M1, asked once more by ourselves: the claim, its lease, and `not_after`, with the second that a permit may be old."""
         world = self._world
         sql = (
-            "SELECT p.state, p.lease_until_ms, p.not_after_ms FROM payment AS p JOIN attempt AS a "
+            "SELECT p.state, p.lease_until_ms, p.not_after_ms, p.fence FROM payment AS p JOIN attempt AS a "
             "ON a.payment_id = p.id AND a.number = p.attempt WHERE a.reference_id = :reference"
         )
         found = world.rows(sql, reference=reference)
         if not found:
             return "the ledger knows no such attempt"
-        state, lease_until_ms, not_after_ms = found[0]
+        state, lease_until_ms, not_after_ms, fence = found[0]
         second_ago_ms = world.clock.now_ms() - world.parts.rules.permit_age_ms
         if state != "sending" or lease_until_ms is None:
             return f"its payment is {state}"
         if lease_until_ms - second_ago_ms < world.parts.rules.call_deadline_ms:
             return f"its lease ends in {lease_until_ms - world.clock.now_ms()} ms"
-        return "its time was over" if not_after_ms <= second_ago_ms else None
+        if not_after_ms <= second_ago_ms:
+            return "its time was over"
+        return world.seen.against(world.scheduler.current, reference, fence)
 
     def close(self) -> None:
         return
@@ -206,6 +215,7 @@ class SimulatedSlots:
         until = self._slow_until.get((account.budget(product), look), 0.0)
         if self._world.scheduler.now < until or self._world.strikes("no_slot"):
             raise NotDepartedError("no slot within two seconds")
+        self._world.seen.look_slots += look
 
     def slow(self, account: Account, product: Product, seconds: float, *, look: bool) -> None:
         self._slow_until[account.budget(product), look] = self._world.scheduler.now + seconds

@@ -73,15 +73,15 @@ class People:
         world, rng = self.world, self.world.rng
         job = self._a_job(number)
         self.firsts.append(job)
-        self._send(job)
+        self.send(job)
         if rng.random() < world.swarm.chance("same_job_again"):
             for _ in range(rng.randint(1, 3)):
                 again = {**job, "metadata": {"try": rng.randint(1, 9)}}
-                world.scheduler.after(rng.choice((0.0, 0.3, 60.0, 400.0)), lambda again=again: self._send(again))
+                world.scheduler.after(rng.choice((0.0, 0.3, 60.0, 400.0)), lambda again=again: self.send(again))
                 world.count("same job again")
         if rng.random() < world.swarm.chance("key_reused"):
             other = {**job, "amount": str(int(job["amount"]) + 1)}
-            world.scheduler.after(rng.choice((0.0, 0.2, 90.0)), lambda: self._send(other))
+            world.scheduler.after(rng.choice((0.0, 0.2, 90.0)), lambda: self.send(other))
             world.count("other body under the same key")
         if rng.random() < world.swarm.chance("broken_job"):
             self._send_bytes(b'{"operation": "disburse", "amount": 1.5' + bytes([rng.randrange(32, 126)]), None)
@@ -122,7 +122,7 @@ class People:
             "account": collection["account"],
         }
         self.world.count("refund asked for")
-        self._send(job)
+        self.send(job)
 
     def _replace(self, failed: dict[str, Any]) -> None:
         corrected = {
@@ -133,9 +133,10 @@ class People:
         }
         corrected.pop("not_after", None)
         self.world.count("replacement asked for")
-        self._send(corrected)
+        self.send(corrected)
 
-    def _send(self, job: dict[str, Any]) -> None:
+    def send(self, job: dict[str, Any]) -> None:
+        """A producer's job, by one door or the other."""
         self._send_bytes(json.dumps(job).encode(), job)
 
     def _send_bytes(self, payload: bytes, job: dict[str, Any] | None) -> None:

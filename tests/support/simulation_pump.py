@@ -74,6 +74,10 @@ class SimulatedPump:
     def turn(self) -> None:
         """One pass of every loop that has something to do, in any order."""
         world = self.world
+        away_seconds = world.odd.pumps_rest_seconds()
+        if away_seconds > 0:
+            world.scheduler.after(away_seconds, self.turn)
+            return
         chores = self.chores()
         world.rng.shuffle(chores)
         for chore in chores:

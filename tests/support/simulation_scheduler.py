@@ -32,6 +32,9 @@ class Task:
     inline: bool = False
     #: How long it was suspended against its will since the last point that asked for it.
     asleep_seconds: float = 0.0
+    #: Under which fences it may send, by reference, and whether its last read of the ledger failed.
+    fences: dict[str, int] = field(default_factory=dict)
+    blind: bool = False
     doomed: bool = False
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
 

@@ -82,9 +82,9 @@ def test_a_command_that_a_text_names_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PROSE, ids=names)
 def test_a_make_target_that_a_text_names_exists(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     assert targets >= {"test", "demo", "bench", "lint", "clean", "help"}
-    named = set(re.findall(r"(?:^|[\s`])make ([a-z]+)\b", code_of(text_of(path)), re.MULTILINE))
+    named = set(re.findall(r"(?:^|[\s`])make ([a-z-]+)\b", code_of(text_of(path)), re.MULTILINE))
     assert named <= targets
 
 

@@ -18,7 +18,20 @@ def check(world: Simulation) -> list[Broken]:
                     f"a POST began {late:.2f} s after a pause of {stopped.account or 'all'} {stopped.product or 'all'}"
                 )
                 found.append(Broken(what, owners.get(post.reference)))
-    return found
+    return found + _claimed_under_one(world)
+
+
+def _claimed_under_one(world: Simulation) -> list[Broken]:
+    """Claims leave out what is paused. By the ledger's clock; where it jumped, before and after are not what they were."""
+    if world.jumped_seconds:
+        return []
+    sql = (
+        "SELECT t.payment_id, t.at_ms - s.paused_at_ms FROM pause AS s JOIN payment AS p "
+        "ON s.account IN ('', p.account) AND s.product IN ('', p.product) JOIN transition AS t ON t.payment_id = p.id "
+        "WHERE t.trigger IN ('claimed', 'resent') AND t.at_ms > s.paused_at_ms "
+        "AND (s.lifted_at_ms IS NULL OR t.at_ms < s.lifted_at_ms)"
+    )
+    return [Broken(f"was claimed {after / 1000:.1f} s after it was paused", name) for name, after in world.rows(sql)]
 
 
 def _covers(stopped: StoppedTime, post: Post) -> bool:

@@ -1,0 +1,5 @@
+"""All mutations, in the order of the rules. Nothing but data."""
+
+from tests.mutations import deciding, keeping, sending
+
+MUTATIONS = (*sending.MUTATIONS, *deciding.MUTATIONS, *keeping.MUTATIONS)

@@ -1,0 +1,93 @@
+"""Mutations of what is decided: M6 to M8. Data only; each text stands once in its file."""
+
+from tests.mutations.mutation import broken
+
+_LOOK = "payment/after_look.py"
+
+MUTATIONS = (
+    # ---- M6 ---------------------------------------------------------------------------------------------------------
+    broken(
+        "comparison_skipped",
+        "M6",
+        "every 200 is compared with ours",
+        _LOOK,
+        "    wrong = mismatch(payment, verdict.facts)",
+        "    wrong = None",
+        mood="wrong_amount=0.5",
+    ),
+    broken(
+        "amount_not_compared",
+        "M6",
+        "... amount as Decimal",
+        _LOOK,
+        "    if facts.amount is not None and not same_amount(",
+        "    if facts.amount in () and not same_amount(",
+        mood="wrong_amount=0.5",
+    ),
+    broken(
+        "used_reference_adopted",
+        "M6",
+        "a 409 proves that the reference is used, not by whom",
+        "payment/after_send.py",
+        "    if verdict.conflict and not explained and not adopting and payment.acknowledged_at_ms is None:",
+        "    if verdict.conflict and not explained and adopting and payment.acknowledged_at_ms is None:",
+    ),
+    # ---- M7 ---------------------------------------------------------------------------------------------------------
+    broken(
+        "unknown_status_taken_as_failed",
+        "M7",
+        "an unknown status means keep asking",
+        "mtn/wire.py",
+        "    return Status.PENDING\n",
+        '    return Status.PENDING if raw in (None, "PENDING", "CREATED") else Status.FAILED\n',
+        mood="unknown_status=0.4",
+    ),
+    broken(
+        "vanished_taken_as_failed",
+        "M7",
+        "nothing but MTN's own FAILED, a refusal or a person fails a payment",
+        _LOOK,
+        "        return replace(put_on_desk(counted, HeldCause.VANISHED, moment.now_ms, rules, moment.rng, why), before=payment)",
+        '        return Change(payment, ended(counted, State.FAILED, moment.now_ms, "VANISHED", why), Trigger.FOUND_FAILED)',
+        mood="vanish=0.4",
+    ),
+    broken(
+        "age_taken_as_failure",
+        "M7",
+        "age brings a payment to a person, never to an end",
+        _LOOK,
+        "        return replace(put_on_desk(counted, HeldCause.TOO_OLD, now, rules, moment.rng, why), before=payment)",
+        '        return Change(payment, ended(counted, State.FAILED, now, "TOO_OLD", why), Trigger.FOUND_FAILED)',
+        mood="lost_before_creation=0.9",
+    ),
+    # ---- M8 ---------------------------------------------------------------------------------------------------------
+    broken(
+        "replaced_without_proof",
+        "M8",
+        "`replaces` needs a failed payment",
+        "commons/limits.py",
+        "    if replaced.state is State.FAILED:\n",
+        "    if replaced.state is not State.SUCCESSFUL:\n",
+        mood="replaces=1 late_success=0.3",
+    ),
+    broken(
+        "contradiction_dropped",
+        "M8",
+        "what MTN says against a final state is never dropped",
+        _LOOK,
+        "    if is_final(payment):\n        return _against_final(payment, moment, wrong)\n",
+        "    if is_final(payment):\n        return Change(payment, payment)\n",
+        tests="tests/ledger/test_outcomes.py",
+        beyond="MTN speaks against a final state hours and days after the simulation has come to rest",
+    ),
+    broken(
+        "late_looks_left_out",
+        "M8",
+        "attempts closed without MTN's own FAILED are looked up again",
+        "commons/recording.py",
+        "    if change.trigger in _FOLLOWED_LATE:\n",
+        "    if change.trigger in ():\n",
+        tests="tests/ledger/test_outcomes.py",
+        beyond="late looks come after one hour to thirty days, and the simulation has come to rest by then",
+    ),
+)

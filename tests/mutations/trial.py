@@ -1,0 +1,95 @@
+"""Seeds come in, one life after another is lived in this very checkout, a line of JSON each goes out; ends at the first that breaks a property.
+
+Runs inside the copy that was mutated; the runner reads its lines.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.simulation import seeds as simulation
+from tests.support.simulation_odd import ODD
+from tests.support.simulation_swarm import MTN_FAULTS, OUR_FAULTS, PEOPLE, Mode, Swarm, swarm_of
+
+import momo_worker
+
+#: A mutation that ends like this isn't a broken rule but broken code, and proves nothing.
+NO_PROOF = (NameError, TypeError, AttributeError, ImportError, SyntaxError)
+#: Shorter than the proof's own lives, which are judged at their end only: what is broken shows sooner.
+JOBS_MAX = 40
+_PLACES = {"mtn": MTN_FAULTS, "ours": OUR_FAULTS, "people": {**PEOPLE, **ODD}}
+
+
+def in_mood(seed: int, mood: str) -> Swarm:
+    """A seed's options with fewer jobs and, where a mood is given, no faults but those that it names."""
+    swarm = swarm_of(seed)
+    swarm = replace(swarm, jobs=min(swarm.jobs, JOBS_MAX))
+    if not mood:
+        return swarm
+    wanted = {name: float(often) for name, _, often in (part.partition("=") for part in mood.split())}
+    unknown = set(wanted) - {name for place in _PLACES.values() for name in place} - {"calm"}
+    if unknown:
+        raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
+    chances = {place: {name: wanted[name] for name in names if name in wanted} for place, names in _PLACES.items()}
+    return replace(swarm, mode=Mode.USUAL, same_again="off", send_window_minutes=25, **chances)
+
+
+def lived(seed: int) -> dict[str, Any]:
+    """What one life showed."""
+    try:
+        totals = simulation.run_seeds([seed])
+    except Exception as error:  # noqa: BLE001 (whatever ends a life is what the runner wants to know)
+        what = " ".join(str(error).split())[:300]
+        return {
+            "seed": seed,
+            "payments": 0,
+            "broken": {type(error).__name__: 1},
+            "story": f"{type(error).__name__}: {what}",
+            "no_proof": isinstance(error, NO_PROOF),
+        }
+    return {
+        "seed": seed,
+        "payments": totals.payments,
+        "broken": dict(totals.broken),
+        "story": totals.stories[0].splitlines()[0] if totals.stories else "",
+        "no_proof": False,
+    }
+
+
+def seeds_of(given: str) -> Iterable[int]:
+    """`7,1-40` is 7, then 1 to 40 without it."""
+    seen: set[int] = set()
+    for part in given.split(","):
+        first, _, last = part.partition("-")
+        for seed in range(int(first), int(last or first) + 1):
+            if seed not in seen:
+                seen.add(seed)
+                yield seed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", required=True)
+    parser.add_argument("--seconds", type=float, required=True, help="begin no further life after this")
+    parser.add_argument("--mood", default="")
+    parser.add_argument("--all", action="store_true", help="go on after the first that breaks a property")
+    given = parser.parse_args()
+    here = Path(__file__).resolve().parents[2]
+    assert Path(momo_worker.__file__).is_relative_to(here), f"{momo_worker.__file__} isn't the copy's"
+    simulation.swarm_of = lambda seed: in_mood(seed, given.mood)
+    ends_at = time.monotonic() + given.seconds
+    for seed in seeds_of(given.seeds):
+        found = lived(seed)
+        print(json.dumps(found), flush=True)
+        if found["no_proof"] or (found["broken"] and not given.all) or time.monotonic() > ends_at:
+            break
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""M3: whatever was posted under one reference was one request, byte for byte: path, body and callback URL."""
+
+from tests.support.simulation import Simulation
+from tests.support.simulation_story import Broken
+
+
+def check(world: Simulation) -> list[Broken]:
+    owners = dict(world.rows("SELECT reference_id, payment_id FROM attempt"))
+    return [
+        Broken(f"{len(requests)} different requests were posted under {reference}", owners.get(reference))
+        for reference, requests in world.seen.requests.items()
+        if len(requests) > 1
+    ]
