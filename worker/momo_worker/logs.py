@@ -31,36 +31,59 @@ _TALKATIVE = ("celery", "kombu", "amqp", "urllib3", "requests", "redis", "alembi
 #: Below WARNING it prints the parameters of every statement: whole rows, with numbers and names.
 _NEVER_BELOW_WARNING = ("sqlalchemy",)
 
+#: By the name of the method that was called.
+_LEVELS = {
+    **{name.lower(): number for name, number in logging.getLevelNamesMapping().items()},
+    "exception": logging.ERROR,
+}
+
 # Characters at which some reader would end the line, or that turn the text around on a screen; JSON lets them stand as they are.
 _UNSAFE = re.compile("[\u0085\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\u007f-\u009f]")
 
 
 def configure(level: str, process: str, stream: TextIO | None = None) -> None:
     """Send everything this process logs to `stream` (default: stderr). Call once, first; calling again replaces the former."""
-    out = _Out(_stream(stream), process)
+    _out.become(_stream(stream), process, logging.getLevelNamesMapping()[level])
     structlog.configure(
         processors=[
+            _out.admit,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
-            out.line,
+            _out.line,
         ],
-        logger_factory=structlog.WriteLoggerFactory(out),  # type: ignore[arg-type]  # it asks for write and flush only
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        cache_logger_on_first_use=False,
+        logger_factory=structlog.WriteLoggerFactory(_out),  # type: ignore[arg-type]  # it asks for write and flush only
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        # Made anew for each line, a logger cost as much as its line.
+        cache_logger_on_first_use=True,
     )
-    _take_over(_Handler(out), level)
+    _take_over(_Handler(_out), level)
     _catch_what_nobody_caught()
 
 
 class _Out:
-    """Makes lines of events and writes them whole: several threads speak at once."""
+    """Makes lines of events and writes them whole: several threads speak at once.
 
-    def __init__(self, stream: TextIO, process: str) -> None:
-        self._stream = stream
-        self._process = process
+    One a process: loggers are kept from their first use on, and find here what `configure` said last.
+    """
+
+    def __init__(self) -> None:
+        self._stream: TextIO = sys.stderr
+        self._process = ""
+        self._level = logging.INFO
         self._lock = threading.Lock()
+
+    def become(self, stream: TextIO, process: str, level: int) -> None:
+        """What is logged from now on, and where it goes."""
+        with self._lock:
+            self._stream, self._process, self._level = stream, process, level
+
+    def admit(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Drop what is below the level."""
+        if _LEVELS[method] < self._level:
+            raise structlog.DropEvent
+        return event
 
     def line(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
         """One line. Scrubbed when rendered, so that keys, nested values and reprs are covered too."""
@@ -77,6 +100,9 @@ class _Out:
 
     def flush(self) -> None:
         self._stream.flush()
+
+
+_out = _Out()
 
 
 def _stream(stream: TextIO | None) -> TextIO:

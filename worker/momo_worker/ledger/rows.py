@@ -31,8 +31,6 @@ _PAYMENT_ENUMS: dict[str, dict[str, Enum]] = {
         "queue": Queue,
     }.items()
 }
-_PAYMENT_READERS = tuple(_PAYMENT_ENUMS.get(name) for name in PAYMENT_FIELDS)
-_WRITTEN_ENUMS = frozenset(_PAYMENT_ENUMS)
 _ENDINGS = {member.value: member for member in SendAnswer}
 
 payment_columns = tuple(schema.payment.c[name] for name in PAYMENT_FIELDS)
@@ -43,11 +41,12 @@ attempt_columns = tuple(schema.attempt.c[name] for name in ATTEMPT_FIELDS)
 
 def payment_from(row: Sequence[Any]) -> Payment:
     """A row of `payment_columns`, in their order, as a value."""
-    values = {
-        name: value if reader is None or value is None else reader[value]
-        for name, value, reader in zip(PAYMENT_FIELDS, row, _PAYMENT_READERS, strict=True)
-    }
-    return Payment(**values)  # type: ignore[arg-type]  # the readers turn words into the enumerations that the fields have
+    values = dict(zip(PAYMENT_FIELDS, row, strict=True))
+    for name, members in _PAYMENT_ENUMS.items():
+        word = values[name]
+        if word is not None:
+            values[name] = members[word]
+    return Payment.of(values)
 
 
 def send_from(row: Mapping[str, Any] | RowMapping) -> Send:
@@ -67,9 +66,13 @@ def attempt_from(row: Mapping[str, Any] | RowMapping) -> Attempt:
 
 def payment_values(payment: Payment, names: Sequence[str] = PAYMENT_FIELDS) -> dict[str, Any]:
     """Column values of a payment; enumerations as their words, since drivers differ in what they make of an Enum."""
-    return {
-        name: _plain(getattr(payment, name)) if name in _WRITTEN_ENUMS else getattr(payment, name) for name in names
-    }
+    held = vars(payment)
+    values = {name: held[name] for name in names}
+    for name in _PAYMENT_ENUMS:
+        member = values.get(name)
+        if member is not None:
+            values[name] = member.value
+    return values
 
 
 def send_values(send: Send) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def parse_msisdn(text: str, region: str | None) -> str:
         number = phonenumbers.parse("+" + digits, None)
     except phonenumbers.NumberParseException:
         raise MsisdnError("belongs to no country", "check the country code in front of the number") from None
-    if not phonenumbers.is_valid_number(number):
+    found = phonenumbers.region_code_for_number(number)
+    if found is None or not phonenumbers.is_valid_number_for_region(number, found):
         raise MsisdnError("is no number of any country", "check the digits after the country code, none may be missing")
     if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != "+" + digits:
         # The library reads over a zero between country code and number; MTN would be sent another number than was checked.
@@ -46,7 +47,6 @@ def parse_msisdn(text: str, region: str | None) -> str:
             "has digits that don't belong into an international number",
             "leave out the zero between the country code and the number",
         )
-    found = phonenumbers.region_code_for_number(number)
     if region is not None and found != region:
         raise MsisdnError(
             f"is a number of {found}, and this account pays in {region}",

@@ -125,6 +125,15 @@ class Payment:
     not_found_first_at_ms: int | None = None
     not_found_last_at_ms: int | None = None
 
+    @staticmethod
+    def of(values: dict[str, Any]) -> "Payment":
+        """A payment of a value for every field, as a ledger's row has them; for the reason that `but` gives."""
+        if values.keys() != _FIELDS:
+            raise TypeError(f"a payment is not made of {', '.join(sorted(values.keys() ^ _FIELDS))}")
+        made = object.__new__(Payment)
+        made.__dict__.update(values)
+        return made
+
     def but(self, **changes: Any) -> "Payment":
         """The same payment with these fields changed.
 

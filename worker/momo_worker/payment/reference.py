@@ -17,12 +17,9 @@ def derive(rule: str, *parts: str) -> str:
 
     Each part is UTF-8 preceded by its length as four bytes, big-endian, so that ("a", "bc") and ("ab", "c") differ.
     """
-    told = bytearray()
-    for part in (rule, *parts):
-        data = part.encode("utf-8")
-        told += len(data).to_bytes(4, "big")
-        told += data
-    named = bytearray(hashlib.sha256(told).digest()[:16])
+    told = [part.encode("utf-8") for part in (rule, *parts)]
+    framed = b"".join([len(data).to_bytes(4, "big") + data for data in told])
+    named = bytearray(hashlib.sha256(framed).digest()[:16])
     named[6] = named[6] & 0x0F | 0x40
     named[8] = named[8] & 0x3F | 0x80
     text = named.hex()
