@@ -1,8 +1,9 @@
 """Runs calls to MTN side by side: work and items come in, results go out as they come. Knows nothing of payments."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Generic, cast
 
 from momo_worker.clock import Clock
@@ -24,21 +25,22 @@ class _Batch(Generic[Item, Result]):
         self._over = threading.Event()
         self.broken: BaseException | None = None
 
-    def serve(self) -> None:
-        """Take an item after another until none is left."""
-        while True:
+    def serve(self, pool: ThreadPoolExecutor, closing: threading.Event) -> None:
+        """Take one item after another until none is left; where one raises, another thread goes on in this one's place."""
+        while not closing.is_set():
             with self._lock:
                 # Two threads may not step one iterator at once.
                 item = next(self._items, _NOTHING)
             if item is _NOTHING:
                 return
-            self._do(cast("Item", item))
-
-    def _do(self, item: Item) -> None:
-        try:
-            self._keep([self._work(item)], None)
-        except BaseException as error:  # noqa: BLE001 (as an executor's future does: raised in the batch's own thread)
-            self._keep([], error)
+            results: list[Result] = []
+            try:
+                results.append(self._work(cast("Item", item)))
+            finally:
+                error = sys.exception()
+                self._keep(results, error)
+                if error is not None and not closing.is_set():
+                    pool.submit(self.serve, pool, closing)
 
     def _keep(self, results: list[Result], error: BaseException | None) -> None:
         with self._lock:
@@ -62,22 +64,26 @@ class ThreadRunner:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
+        self._closing = threading.Event()
+        self._closed = threading.Event()
 
     def run(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | None]:
         """Yield results about once a second, None where none came in it, and the rest as soon as all are there.
 
         Not each as it comes: being woken for every answer cost as much as recording it. An exception of `work` is raised at the
-        end: its neighbours' answers are known and must not be lost with it.
+        end: its neighbours' answers are known and must not be lost with it. Raises CancelledError when `close` came before the last.
         """
-        if not items:
-            return
         batch = _Batch(work, items)
         for _ in range(min(self._threads, len(items))):
-            self._pool.submit(batch.serve)
-        over = False
+            self._pool.submit(batch.serve, self._pool, self._closing)
+        over = not items
         while not over:
+            # Asked before the wait: what came until then is in what the wait brings.
+            closed = self._closed.is_set()
             came, over = batch.wait(_PATIENCE_SECONDS)
             yield from came
+            if closed and not over:
+                raise CancelledError("the process ends; the rest of the batch was not begun")
             if not came:
                 yield None
         if batch.broken is not None:
@@ -85,7 +91,9 @@ class ThreadRunner:
 
     def close(self) -> None:
         """Wait for calls on the wire; begin no new one."""
+        self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._closed.set()
 
 
 class InlineRunner:
