@@ -73,7 +73,7 @@ def test_after_a_close_nothing_begins_and_the_batch_is_told(runner: ThreadRunner
     eventually(lambda: len(began) == 3, within_seconds=30)
     closing = threading.Thread(target=runner.close)
     closing.start()
-    eventually(runner._closing.is_set, within_seconds=30)  # noqa: SLF001 (let go before it, the calls would go on)
+    eventually(runner._closing.is_set, within_seconds=30)
     go_on.set()
     closing.join(30)
     thread.join(30)
