@@ -152,6 +152,21 @@ class JobsStream:
                 justid=True,
             )
 
+    def ends(self) -> tuple[str | None, str]:
+        """The first id that is kept, None in an empty stream, and the last that was ever given."""
+        try:
+            known: Any = self._redis.xinfo_stream(JOBS)
+        except redis.ResponseError as error:
+            if "no such key" not in str(error):
+                raise _translated(error) from error
+            return None, "0-0"
+        first: Any = self._redis.xrange(JOBS, count=1)
+        return (_text(first[0][0]) if first else None), _text(known["last-generated-id"])
+
+    def between(self, after: str, until: str, *, count: int) -> list[StreamEntry]:
+        """Entries after this id up to and with that one, whoever has read or acknowledged them."""
+        return _entries(self._redis.xrange(JOBS, min=f"({after}", max=until, count=count))
+
     def acknowledge(self, ids: Sequence[str]) -> None:
         """Only after the ledger has committed."""
         if ids:
@@ -200,6 +215,11 @@ class ResultsStream:
         if verdict == "lost":
             raise StreamLostError(f"the results stream ends at {detail}, and its last id was {known_last_id}")
         return detail
+
+    def fences(self) -> dict[int, int]:
+        """The highest fence that was seen for each partition."""
+        found: Any = self._redis.hgetall(_FENCES)
+        return {int(_text(partition)): int(_text(fence)) for partition, fence in found.items()}
 
     def trim(self, keep_ms: int, max_bytes: int) -> tuple[int, str | None]:
         """Drop entries older than `keep_ms` that every group has read; over `max_bytes` the oldest go all the same.

@@ -14,6 +14,7 @@ from momo_worker.clock import Clock, SystemClock
 from momo_worker.commons.message import Message
 from momo_worker.commons.parts import Client, Parts
 from momo_worker.commons.runner import ThreadRunner
+from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import installation
 from momo_worker.ledger.engine import Ledger, OtherLedgerError
 from momo_worker.ledger.revision import check_current
@@ -30,6 +31,7 @@ from momo_worker.payment.payment import Product, Work
 from momo_worker.redis_client import connect
 from momo_worker.settings import Settings
 from momo_worker.streams import LEDGER_KEY
+from momo_worker.tide_copies import TideFile, TideInRedis
 from momo_worker.transport import Amqp
 
 SUBMIT_TASK = "momo_worker.submit"
@@ -93,8 +95,12 @@ def open_ledger(settings: Settings, clock: Clock | None = None) -> Ledger:
     """The ledger of these settings; raises LedgerError when it would lose a commit or isn't migrated."""
     threads = settings.threads + settings.call_threads
     ledger = Ledger(settings.database_url, clock or SystemClock(), pool_size=min(threads + 4, 40))
-    check_current(ledger)
-    ledger.check_durable()
+    try:
+        check_current(ledger)
+        ledger.check_durable()
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
 
 
@@ -115,7 +121,8 @@ def claim_redis(client: redis.Redis, ledger_id: str) -> None:
     if text != ledger_id:
         raise OtherLedgerError(
             f"this Redis belongs to the ledger {text}, and ours is {ledger_id}: two installations would take each other's jobs; "
-            f"give each its own Redis, or delete the key {LEDGER_KEY} if the other is gone"
+            "correct MOMO_DATABASE_URL or MOMO_REDIS_URL; if the other ledger is lost and this one takes its place, say so "
+            "with `momo recover --adopt-ledger --reason '…'`"
         )
 
 
@@ -146,6 +153,7 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         counters=metrics,
         explain=_explained,
         render=render,
+        tidemark=_tidemark(settings, client, us),
     )
     return House(
         settings,
@@ -155,6 +163,15 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         metrics,
         celery_app(settings, concurrency=concurrency or settings.threads),
     )
+
+
+def _tidemark(settings: Settings, client: redis.Redis, us: installation.Installation) -> Tidemark:
+    """What is known of the tide: Redis's copy before each send, and once, for a start while Redis is away, the file's."""
+    mark = Tidemark(us.ledger_id, str(us.namespace), TideInRedis(client).read_quietly)
+    kept = TideFile(settings.home).read()
+    if kept is not None and (kept.ledger_id, kept.namespace) == (us.ledger_id, str(us.namespace)):
+        mark.saw(kept.tide)
+    return mark
 
 
 def _explained(code: str | None) -> dict[str, str] | None:

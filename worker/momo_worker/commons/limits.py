@@ -15,12 +15,17 @@ from momo_worker.payment.transitions import State
 _PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
 
 
-def count_against_limits(tx: Tx, payment: Payment, job: Job, account: Account) -> Problem | None:
-    """Count a payment against everything it may not exceed; returns why it may not be, and then nothing was counted."""
+def count_against_limits(
+    tx: Tx, payment: Payment, job: Job, account: Account, *, again: bool = False
+) -> Problem | None:
+    """Count a payment against everything it may not exceed; returns why it may not be, and then nothing was counted.
+
+    `again`: it was accepted once by a ledger that was lost, so the account's direct limit, which was kept then, refuses it no more.
+    """
     problem = _replaces_problem(tx, payment, job) or _refund_problem(tx, payment, job)
     if problem is not None:
         return problem
-    problem = _direct_limit_problem(tx, payment, account)
+    problem = None if again else _direct_limit_problem(tx, payment, account)
     if problem is not None and payment.refund_of is not None:
         # It was counted against its collection and is refused after all.
         moves.change_refunded(tx, payment.refund_of, -payment.amount_minor)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import intake
+from momo_worker.ledger import intake, moves
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.job import Job, JobError, Problem, shown
 from momo_worker.payment.notes import fold_note
 from momo_worker.payment.payment import PRODUCT_OF, Lane, Operation, Payment, Queue, Work
 from momo_worker.payment.reference import body_digest, payment_id, reference_id
-from momo_worker.payment.transitions import State
+from momo_worker.payment.transitions import State, Trigger
 
 
 def new_payment(
@@ -99,3 +99,27 @@ def check_metadata(metadata: str | None) -> None:
             "send clean UTF-8 text, and large numbers as text",
         )
         raise JobError([problem]) from None
+
+
+def taken_in(payment: Payment, first: str | None) -> moves.Transition:
+    """The first row of a payment's history; `first` is the one it looks like."""
+    return moves.Transition(
+        payment_id=payment.id,
+        attempt=1,
+        sequence=1,
+        before=None,
+        after=State.ACCEPTED.value,
+        trigger=Trigger.TAKEN_IN,
+        detail=f"{payment.source}" + (f"; same again as {first}" if first else ""),
+        actor=None,
+        fence=0,
+    )
+
+
+def same_again_reason(first: str) -> dict[str, str]:
+    """What the producer is told of a look-alike."""
+    return {
+        "code": "SAME_AGAIN",
+        "message": f"same operation, number and amount as payment {first} within ten minutes",
+        "advice": "if this is your own retry, send it under the first one's key",
+    }

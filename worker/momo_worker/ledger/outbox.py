@@ -1,11 +1,14 @@
 """Result events on their way out: what isn't marked published, in order, per partition under a lease (M9)."""
 
+import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, text
 
 from momo_worker.ledger.engine import NOW_IS_OLD_MS, ROWS_MAX, Tx
+from momo_worker.payment.events import with_epoch
 from momo_worker.payment.transitions import BY_PERSON, Trigger
 
 
@@ -100,6 +103,38 @@ def publish_latest_again(tx: Tx, payment_ids: Sequence[str]) -> None:
                 "AND published_at_ms IS NOT NULL"
             ),
             {"payment_id": payment_id},
+        )
+
+
+_NEWEST_SINCE = text(
+    "SELECT id, body FROM outbox AS o WHERE created_at_ms >= :since AND payment_id IS NOT NULL "
+    "AND id = (SELECT max(id) FROM outbox WHERE payment_id = o.payment_id) ORDER BY id"
+)
+_RAISE = text("UPDATE outbox SET event_id = :event_id, body = :body, published_at_ms = NULL WHERE id = :id")
+
+
+def of_older_epoch(tx: Tx, since_ms: int, epoch: int) -> list[int]:
+    """Payments' newest events that were written since then under an older epoch."""
+    rows = tx.conn.execute(_NEWEST_SINCE, {"since": since_ms})
+    return [row[0] for row in rows if json.loads(row[1])["data"]["epoch"] < epoch]
+
+
+def raise_epoch(tx: Tx, namespace: uuid.UUID, ids: Sequence[int], epoch: int) -> None:
+    """Put these events under the new epoch and out once more: under the old one a consumer may have applied a higher sequence already."""
+    for event in ids:
+        body = tx.conn.execute(text("SELECT body FROM outbox WHERE id = :id"), {"id": event}).scalar_one()
+        event_id, raised = with_epoch(namespace, body, epoch)
+        tx.conn.execute(_RAISE, {"id": event, "event_id": event_id, "body": raised})
+
+
+def raise_fences(tx: Tx, seen: dict[int, int]) -> None:
+    """Put each partition's fence to what Redis has seen at least, and let it be taken anew."""
+    for partition, fence in sorted(seen.items()):
+        tx.conn.execute(
+            text(
+                "UPDATE relay_partition SET fence = :fence, owner = NULL, lease_until_ms = 0 WHERE partition = :partition AND fence < :fence"
+            ),
+            {"partition": partition, "fence": fence},
         )
 
 

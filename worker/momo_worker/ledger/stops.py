@@ -73,6 +73,12 @@ def holding(tx: Tx) -> list[Pause]:
     return [*pauses(tx), *(Pause(0, "", "", "", f"in recovery: {row[0]}", "recovery", row[1]) for row in rows)]
 
 
+def searching(tx: Tx) -> bool:
+    """Whether a restored ledger's payments are still looked for: until that is over nobody else's look ends one (money-review R6)."""
+    return tx.conn.execute(_SEARCHING).first() is not None
+
+
+_SEARCHING = text("SELECT 1 FROM recovery WHERE is_open = 1 AND searched_at_ms IS NULL")
 _RECOVERY = text("SELECT why, began_at_ms FROM recovery WHERE is_open = 1")
 
 

@@ -132,6 +132,11 @@ def until_searched(payment: Payment) -> Payment:
     return payment.but(work=None, due_at_ms=None, released_until_ms=None)
 
 
+def followed(payment: Payment, now_ms: int) -> Payment:
+    """Due for a look, where it waited for a search that has ended."""
+    return due_look(payment, now_ms) if payment.state is State.PENDING and payment.work is None else payment
+
+
 def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Change:
     """On a person's desk: MTN knows nothing of it, and a cancel or a pause may be lost with the ledger's last hours."""
     desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
@@ -146,7 +151,7 @@ def _nowhere(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) ->
         why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was sent, and MTN knows nothing of it"
         desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
         return Finding(Outcome.NOT_FOUND, Change(payment, desk, Trigger.PUT_ON_DESK, detail=why))
-    return Finding(Outcome.STANDS)
+    return Finding(Outcome.STANDS, Change(payment, followed(payment, now_ms)))
 
 
 def _dispute(payment: Payment, found: Sequence[Sighting]) -> str | None:

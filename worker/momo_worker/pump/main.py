@@ -5,30 +5,30 @@ import signal
 import socket
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 import redis
 import structlog
 
 from momo_worker.commons import gatekeeping
 from momo_worker.commons.message import BATCH_SENDS, Message
-from momo_worker.ledger import installation
-from momo_worker.payment.job import Problem
+from momo_worker.ledger.engine import OtherLedgerError
 from momo_worker.payment.payment import Work
 from momo_worker.process import METRICS_PORT_PUMP, open_door, pump_house
+from momo_worker.pump.entries import entry_of
 from momo_worker.pump.loops import OUTLIVED, Loop, Pump
+from momo_worker.pump.recovering import Recovering
 from momo_worker.pump.release import release_due
-from momo_worker.steps import intake, outcome, polling
+from momo_worker.steps import intake, outcome, polling, recovery
 from momo_worker.steps.relay import Relay
 from momo_worker.steps.rescue import Rescue
-from momo_worker.streams import JOBS, TIDE_KEY, JobsStream, ResultsStream, StreamEntry
+from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
+from momo_worker.tide_copies import TideFile, TideInRedis
 from momo_worker.wiring import House, claim_redis, hand_over
 
 log = structlog.get_logger(__name__)
 
 _READ_COUNT = 100
 _BLOCK_MS = 500
-_DELIVERIES_MAX = 4
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Doors:
         if not found:
             return 0
         try:
-            taken = intake.take_in(self.house.parts, [_entry(item) for item in found])
+            taken = intake.take_in(self.house.parts, [entry_of(item) for item in found])
         except OUTLIVED:
             # The ledger's failure isn't the entries': four of those must not reject what a producer was promised.
             self.stream.give_back(self.consumer, found)
@@ -98,42 +98,37 @@ class Doors:
             self.relay.wake.set()
 
 
-def _entry(item: StreamEntry) -> intake.Entry:
-    source = f"{JOBS}/{item.id}"
-    job, envelope = item.fields.get(b"job"), item.fields.get(b"celery")
-    if item.deliveries >= _DELIVERIES_MAX:
-        problem = Problem(
-            "job", "", f"ended its reader {item.deliveries - 1} times", "look at the kept job, and tell us"
-        )
-        return intake.Entry(source, job or envelope or b"", "stream", broken=problem, poison=True)
-    if envelope is not None and job is None:
-        return intake.Entry(source, envelope, "celery", envelope=True)
-    if job is None:
-        problem = Problem("job", "", "is missing from the entry", "write it as XADD momo:jobs * job '<json>'")
-        return intake.Entry(source, b" ".join(item.fields.keys()), "stream", broken=problem)
-    return intake.Entry(source, job, "stream")
-
-
 class Keeper:
-    """Chores: the tide, trimming, the ledger's id in Redis."""
+    """Chores: the tide and its copies, trimming, the ledger's id in Redis."""
 
     def __init__(self, house: House, jobs: JobsStream, results: ResultsStream) -> None:
         self._house = house
         self._jobs = jobs
         self._results = results
         self._trimmed_at: float | None = None
-        self._tide_file = Path(house.settings.home) / "tide"
+        self._file = TideFile(house.settings.home)
+        self._redis_copy = TideInRedis(house.redis)
+        self._first = True
 
     def tide(self) -> int:
-        """Count the tide up and copy it to Redis and to a file: a ledger behind a copy of it was restored."""
-        with self._house.parts.ledger.write() as tx:
-            tide = installation.raise_tide(tx)
-            ledger_id = installation.read(tx)
-        copy = f"{ledger_id.ledger_id if ledger_id else ''} {tide}"
-        self._tide_file.write_text(copy, encoding="ascii")
+        """Count the tide up and copy it to Redis and to a file; a ledger that is behind a copy goes into recovery instead."""
+        away: redis.RedisError | None = None
+        # The copies first: the ledger is raised before them, so one that is whole is never behind what is read here.
+        copies = [self._file.read()]
+        try:
+            copies.append(self._redis_copy.read())
+        except redis.RedisError as error:
+            away = error
+        known = [copy for copy in copies if copy is not None]
+        raised = recovery.raise_tide(self._house.parts, known, first=self._first and away is None)
+        if away is not None:
+            self._file.keep(raised.copy)
+            raise away
+        self._first = False
         # A Redis that lost its data names no ledger any more, and another installation could take it for its own.
         claim_redis(self._house.redis, self._house.ledger_id)
-        self._house.redis.set(TIDE_KEY, copy)
+        self._redis_copy.keep(raised.copy)
+        self._file.keep(raised.copy)
         return 0
 
     def trim(self) -> int:
@@ -159,6 +154,7 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
     doors = Doors(house, jobs, consumer, house.settings.jobs_take_over_ms)
     keeper = Keeper(house, jobs, results)
     rescue = Rescue(parts)
+    recovering = Recovering(parts, jobs, results)
 
     def late() -> int:
         asked = polling.ask_late(parts, limit=5)
@@ -180,9 +176,21 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
         Loop("probe", lambda: gatekeeping.probe(parts), 1.0),
         Loop("late", late, 10.0),
         Loop("tide", keeper.tide, 1.0),
+        Loop("recovery", recovering.run, 1.0),
         Loop("trim", keeper.trim, 60.0),
     ]
     return loops, relay
+
+
+def _know_the_ledger(loops: list[Loop]) -> None:
+    """A restored ledger is known as one before anything is taken in, released or published on it."""
+    (tide,) = [loop for loop in loops if loop.name == "tide"]
+    try:
+        tide.body()
+    except OtherLedgerError:
+        raise
+    except OUTLIVED as error:
+        log.warning("the tide couldn't be compared yet; its loop goes on trying", why=str(error), action="retry")
 
 
 def run() -> int:
@@ -195,6 +203,7 @@ def run() -> int:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: pump.stop())
     open_door(house, METRICS_PORT_PUMP, pump.alive)
+    _know_the_ledger(loops)
     pump.start()
     log.info("pump started", consumer=consumer, action="started")
     whole = pump.join()

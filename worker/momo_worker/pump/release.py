@@ -126,8 +126,13 @@ def _take(parts: Parts, account: str, product: Product, kind: Work, queue: Queue
 
 
 def _stopped(tx: Tx, account: str, product: Product, kind: Work) -> bool:
-    """A closed gate holds sends and looks; a pause holds sends only: what MTN has is followed to its end (M13)."""
+    """A closed gate holds sends and looks; a pause holds sends only: what MTN has is followed to its end (M13).
+
+    A recovery holds sends, and looks as long as it searches itself.
+    """
     gate = stops.gates(tx).get((account, product.value))
     if gate is not None and gate.closed_at_ms is not None:
         return True
-    return kind is Work.SEND and any(pause.covers(account, product.value) for pause in stops.holding(tx))
+    if kind is Work.LOOK:
+        return stops.searching(tx)
+    return any(pause.covers(account, product.value) for pause in stops.holding(tx))

@@ -15,16 +15,16 @@ import structlog
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import recording
 from momo_worker.commons.limits import count_against_limits
-from momo_worker.commons.new_payment import check_metadata, look_alikes, new_payment
+from momo_worker.commons.new_payment import check_metadata, look_alikes, new_payment, same_again_reason, taken_in
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, intake, moves, outbox
+from momo_worker.ledger import installation, intake, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.deciding import put_on_desk
 from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.events import ResultEvent, payment_event, rejection_event
 from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, check_job, parse_fields, shown
 from momo_worker.payment.payment import PRODUCT_OF, Change, Payment
-from momo_worker.payment.transitions import EventType, HeldCause, State, Trigger
+from momo_worker.payment.transitions import EventType, HeldCause
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,15 @@ class Entry:
     #: Since when it waits, where it does.
     waits_since_ms: int | None = None
 
+    @property
+    def again(self) -> bool:
+        """Read once more after a restore: a ledger that knew more may have accepted it."""
+        return self.door == AGAIN
+
+
+#: The door of entries that are read once more after a restore.
+AGAIN = "recovery"
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -68,7 +77,8 @@ class _UnknownAccountError(Exception):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"account {name} isn't configured in this process")
-        self.name = name
+        advice = "configure the account, or name another one, and send the job again"
+        self.problem = Problem("account", name, "isn't configured here, and wasn't for an hour", advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,7 @@ class _Batch:
         self.accepted: list[_Candidate] = []
         self.repeated: list[str] = []
         self.rejected: list[tuple[Entry, list[dict[str, str]]]] = []
-        self.waiting: list[str] = []
+        self.waiting: list[Entry] = []
         self.told: list[recording.Told] = []
         self.events: list[ResultEvent] = []
         self.held: set[str] = set()
@@ -145,7 +155,6 @@ class _Batch:
             account = self.account(account_of(fields))
             job = check_job(fields, Terms(account.market.currency, account.market.region))
             check_metadata(job.metadata)
-            payment = self.payment(entry, job, account)
         except JobError as error:
             self.reject(entry, error.problems)
             return None
@@ -153,9 +162,15 @@ class _Batch:
             self.reject(entry, [Problem("job", "", "is nested too deeply", "send a flat JSON object")])
             return None
         except _UnknownAccountError as error:
-            self.wait(entry, error)
+            self.wait(entry, str(error), error.problem)
             return None
-        return _Candidate(entry, job, payment, account)
+        try:
+            return _Candidate(entry, job, self.payment(entry, job, account), account)
+        except JobError as error:
+            self.refuse(entry, error.problems)
+        except _UnknownAccountError as error:
+            self.wait(entry, str(error), error.problem)
+        return None
 
     def refuse_broken(self, entry: Entry, problem: Problem) -> None:
         """Keep what never was a job; poison that had become a payment before it ended its reader is that payment once more."""
@@ -221,7 +236,7 @@ class _Batch:
                     "was replaced by another payment already",
                     "look that one up",
                 )
-                self.reject(candidate.entry, [problem])
+                self.refuse(candidate.entry, [problem])
             elif first.body_digest == candidate.payment.body_digest:
                 self.repeated.append(first.id)
             else:
@@ -239,11 +254,13 @@ class _Batch:
 
     def within_limits(self, candidate: _Candidate) -> bool:
         """M14, `replaces` and the account's direct limit; what they refuse is taken back before anyone sees it."""
-        problem = count_against_limits(self.tx, candidate.payment, candidate.job, candidate.account)
+        problem = count_against_limits(
+            self.tx, candidate.payment, candidate.job, candidate.account, again=candidate.entry.again
+        )
         if problem is None:
             return True
         intake.take_back(self.tx, candidate.payment)
-        self.reject(candidate.entry, [problem])
+        self.refuse(candidate.entry, [problem])
         return False
 
     def write_accepted(self) -> None:
@@ -255,8 +272,8 @@ class _Batch:
         for candidate in self.accepted:
             payment = candidate.payment
             first = self.look_alike.get(payment.id)
-            reason = _same_again_reason(first) if first else None
-            transitions.append(_taken_in(payment, first))
+            reason = same_again_reason(first) if first else None
+            transitions.append(taken_in(payment, first))
             told = (self.parts.namespace, epoch, payment, EventType.ACCEPTED, self.tx.now_ms, reason)
             self.events.append(payment_event(*told))
             if first and candidate.account.same_again is SameAgain.HOLD:
@@ -282,23 +299,23 @@ class _Batch:
                 rejection_event(self.parts.namespace, entry.source, errors, dict(facts or {}), self.tx.now_ms)
             )
 
-    def wait(self, entry: Entry, error: _UnknownAccountError) -> None:
+    def refuse(self, entry: Entry, problems: Sequence[Problem]) -> None:
+        """A refusal that rests on what the ledger knows. A job that is read again waits: what it speaks of may not have come back yet."""
+        if entry.again and recovery.current(self.tx) is not None:
+            self.wait(entry, f"{problems[0].field} {problems[0].reason}", problems[0])
+        else:
+            self.reject(entry, problems)
+
+    def wait(self, entry: Entry, why: str, problem: Problem) -> None:
         since = entry.waits_since_ms
-        if since is not None and self.tx.now_ms - since >= self.parts.rules.unknown_account_ms:
-            advice = "configure the account, or name another one, and send the job again"
-            self.reject(
-                entry, [Problem("account", error.name, "isn't configured here, and wasn't for an hour", advice)]
-            )
+        too_long = since is not None and self.tx.now_ms - since >= self.parts.rules.unknown_account_ms
+        if too_long and recovery.current(self.tx) is None:
+            self.reject(entry, [problem])
             return
-        self.waiting.append(entry.source)
+        self.waiting.append(entry)
+        retry_at_ms = self.tx.now_ms + _WAIT_MS
         intake.keep_waiting(
-            self.tx,
-            entry.source,
-            entry.payload,
-            str(error),
-            self.tx.now_ms + _WAIT_MS,
-            door=entry.door,
-            envelope=entry.envelope,
+            self.tx, entry.source, entry.payload, why, retry_at_ms, door=entry.door, envelope=entry.envelope
         )
 
     def log_taken(self) -> None:
@@ -329,10 +346,10 @@ class _Batch:
                 field=errors[0]["field"],
                 reason=errors[0]["reason"],
             )
-        for source in self.waiting:
+        for entry in (one for one in self.waiting if not one.again):
             log.error(
                 "a job waits for an account that isn't configured here",
-                source=source,
+                source=entry.source,
                 action="waiting",
                 advice="configure the account in every process, or let it be rejected after an hour",
             )
@@ -348,30 +365,8 @@ class _Batch:
             tuple(candidate.payment.id for candidate in self.accepted),
             tuple(self.repeated),
             tuple(entry.source for entry, _ in self.rejected),
-            tuple(self.waiting),
+            tuple(entry.source for entry in self.waiting),
         )
-
-
-def _taken_in(payment: Payment, first: str | None) -> moves.Transition:
-    return moves.Transition(
-        payment_id=payment.id,
-        attempt=1,
-        sequence=1,
-        before=None,
-        after=State.ACCEPTED.value,
-        trigger=Trigger.TAKEN_IN,
-        detail=f"{payment.source}" + (f"; same again as {first}" if first else ""),
-        actor=None,
-        fence=0,
-    )
-
-
-def _same_again_reason(first: str) -> dict[str, str]:
-    return {
-        "code": "SAME_AGAIN",
-        "message": f"same operation, number and amount as payment {first} within ten minutes",
-        "advice": "if this is your own retry, send it under the first one's key",
-    }
 
 
 def _without_work(change: Change) -> Change:
@@ -387,7 +382,7 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
         batch.take(
             [Entry(job.source, job.payload, job.door, job.envelope, waits_since_ms=job.first_seen_at_ms) for job in due]
         )
-        still = set(batch.waiting)
+        still = {entry.source for entry in batch.waiting}
         intake.end_waiting(tx, [job.source for job in due if job.source not in still])
     recording.tell(parts, batch.told)
     batch.log_taken()

@@ -12,12 +12,12 @@ import structlog
 
 from momo_worker.commons import gatekeeping, recording
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves
+from momo_worker.ledger import moves, recovery
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.ledger.late import Late
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.payment import Change, Payment, Product, Send
-from momo_worker.payment.transitions import State
+from momo_worker.payment.payment import Attempt, Change, Payment, Product, Send
+from momo_worker.payment.transitions import State, Trigger
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,7 @@ def _record(parts: Parts, reports: Sequence[Report], write: Callable[[Parts, Seq
 def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -> None:
     with parts.ledger.write() as tx:
         payments = moves.lock(tx, [report.payment_id for report in reports])
+        reports = _of_known(payments, reports)
         sends = moves.sends_of(tx, list(payments))
         told: list[recording.Told] = []
         closed: list[gatekeeping.Closed | None] = []
@@ -65,6 +66,19 @@ def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -
     recording.tell(parts, told)
     gatekeeping.tell_closed(closed)
     _slow_sends(parts, payments, reports)
+
+
+def _of_known(payments: dict[str, Payment], reports: Sequence[Report]) -> list[Report]:
+    """Those whose payment this ledger holds. It was restored under the call where it doesn't, and the recovery will ask MTN."""
+    for report in reports:
+        if report.payment_id not in payments:
+            log.error(
+                "an answer came for a payment that this ledger doesn't hold; was it restored?",
+                payment_id=report.payment_id,
+                attempt=report.attempt,
+                action="lost_word",
+            )
+    return [report for report in reports if report.payment_id in payments]
 
 
 def _by_product(
@@ -93,6 +107,7 @@ def _decide(
     changes: list[Change] = []
     endings: list[Send] = []
     heard: list[gatekeeping.Heard] = []
+    adopting = _adopting(tx, parts, verdicts)
     for report, verdict in zip(reports, verdicts, strict=True):
         judged = report if verdict is report.verdict else replace(report, verdict=verdict)
         payment = payments[report.payment_id]
@@ -103,7 +118,18 @@ def _decide(
             for send in sends[payment.id]
             if send.attempt == report.attempt
         ]
-        changes.append(after_send.decide(payment, current, judged, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng))
+        change = after_send.decide(
+            payment,
+            current,
+            judged,
+            now_ms=tx.now_ms,
+            rules=parts.rules,
+            rng=parts.rng,
+            adopting=adopting is not None,
+        )
+        changes.append(change)
+        if adopting is not None and change.trigger is Trigger.ADOPTED:
+            recovery.look_for_anew(tx, adopting.id, payment.id)
         accepted = verdict.answer is SendAnswer.ACCEPTED and not verdict.conflict
         heard.append(
             gatekeeping.Heard(
@@ -112,6 +138,16 @@ def _decide(
         )
     moves.end_sends(tx, endings)
     return changes, gatekeeping.keep_gate(tx, parts, account, product, heard, streak)
+
+
+def _adopting(tx: Tx, parts: Parts, verdicts: Sequence[SendVerdict]) -> recovery.Recovery | None:
+    """The recovery whose lost ledger may have used these references (M6): the last one, while its jobs may still come again."""
+    if not any(verdict.conflict for verdict in verdicts):
+        return None
+    found = recovery.latest(tx)
+    if found is None or tx.now_ms - found.began_at_ms >= parts.rules.recovery_adopt_ms:
+        return None
+    return found
 
 
 def _slow_sends(parts: Parts, payments: dict[str, Payment], reports: Sequence[after_send.SendReport]) -> None:
@@ -127,6 +163,7 @@ def _slow_sends(parts: Parts, payments: dict[str, Payment], reports: Sequence[af
 def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -> None:
     with parts.ledger.write() as tx:
         payments = moves.lock(tx, [report.payment_id for report in reports])
+        reports = _of_known(payments, reports)
         # Only a search needs the sends: what MTN has found or is still pending doesn't.
         searched = [payment.id for payment in payments.values() if payment.state is State.UNKNOWN]
         sends = moves.sends_of(tx, searched)
@@ -169,10 +206,18 @@ def record_late(parts: Parts, late: Late, verdict: LookVerdict) -> None:
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [attempt.payment_id])[attempt.payment_id]
         report = after_look.LookReport(payment.id, attempt.number, payment.fence, tx.now_ms, verdict)
-        change = after_look.decide(payment, (), report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+        change = _after_late_look(tx, parts, payment, attempt, report)
         told = recording.conclude(tx, parts, [change] if change.trigger else [])
         delays = parts.rules.late_looks_ms
         done = bool(told) or late.looks + 1 >= len(delays)
         next_at = None if done else tx.now_ms + delays[late.looks + 1]
         moves.follow_late(tx, attempt.payment_id, attempt.number, next_at, late.looks + 1)
     recording.tell(parts, told)
+
+
+def _after_late_look(tx: Tx, parts: Parts, payment: Payment, attempt: Attempt, report: after_look.LookReport) -> Change:
+    if attempt.reference_id != payment.reference_id:
+        return after_look.decide_closed(payment, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+    # A person may have said that an earlier attempt is the one that was paid: then that is the payment's.
+    ours = replace(report, attempt=payment.attempt)
+    return after_look.decide(payment, (), ours, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)

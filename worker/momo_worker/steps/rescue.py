@@ -7,7 +7,7 @@ import structlog
 
 from momo_worker.commons import recording
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, stops, work
+from momo_worker.ledger import moves, recovery, stops, work
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.after_look import permission_lost
 from momo_worker.payment.after_send import lease_over
@@ -156,7 +156,8 @@ class Rescue:
         """After `not_after` nothing is sent: what never was becomes `cancelled`, also behind a pause or a closed gate."""
         parts = self.parts
         with parts.ledger.read() as tx:
-            ids = work.expired(tx, limit=_BATCH)
+            # A restored ledger only believes that these were never sent.
+            ids = [] if recovery.current(tx) else work.expired(tx, limit=_BATCH)
         if not ids:
             return 0
         with parts.ledger.write() as tx:

@@ -1,0 +1,54 @@
+"""The recovery of a restored ledger, as the pump goes through it: the jobs stream, then the list, then MTN. The order of its steps is written here."""
+
+from dataclasses import dataclass, replace
+
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import recovery as ledger_recovery
+from momo_worker.pump.entries import entry_of
+from momo_worker.steps import intake, recovery, recovery_search
+from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
+
+#: As if it had been given out so often: kept as a rejected job.
+_POISON_DELIVERIES = 4
+
+
+@dataclass(slots=True)
+class Recovering:
+    """Remembers only which recovery it has spoken of."""
+
+    parts: Parts
+    jobs: JobsStream
+    results: ResultsStream
+    _told: int = 0
+
+    def run(self) -> int:
+        """One pass; returns how many things it did. Searches may be due after a release, too: a 409 was adopted."""
+        with self.parts.ledger.read() as tx:
+            found = ledger_recovery.current(tx)
+        if found is not None and self._told != found.id:
+            self._begin(found)
+        if found is not None and found.jobs_done_at_ms is None:
+            return self._read_jobs()
+        return (recovery.list_payments(self.parts) if found is not None else 0) or recovery_search.search(self.parts)
+
+    def _begin(self, found: ledger_recovery.Recovery) -> None:
+        """What this pump, however it started, has to know and to do first."""
+        recovery.raise_fences(self.parts, self.results.fences())
+        self._told = found.id
+        recovery.tell_begun(found)
+
+    def _read_jobs(self) -> int:
+        first, last = self.jobs.ends()
+        reading = recovery.next_reading(self.parts, stream_begin=first, stream_end=last)
+        if reading is None:
+            return 0
+        entries = self.jobs.between(reading.after, reading.until, count=reading.count)
+        if entries:
+            intake.take_in(self.parts, [_again(item, poison=reading.poison) for item in entries])
+        recovery.note_read(self.parts, reading, entries[-1].id if entries else None, len(entries))
+        return max(len(entries), 1)
+
+
+def _again(item: StreamEntry, *, poison: bool) -> intake.Entry:
+    entry = entry_of(replace(item, deliveries=_POISON_DELIVERIES if poison else 1))
+    return replace(entry, door=intake.AGAIN)

@@ -1,0 +1,346 @@
+"""A restored ledger comes back: it is noticed, the jobs stream is read again, MTN is asked about every payment, and a person lets it go on (design.md 9).
+
+Sends nothing. Each function is one pass over at most a few hundred rows and may be made again at any time, by any number of processes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from momo_worker.commons import recording
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import installation, moves, outbox, recovery
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment import after_restore
+from momo_worker.payment.after_restore import Outcome
+from momo_worker.payment.backoff import queue_of
+from momo_worker.payment.deciding import let_go, moved
+from momo_worker.payment.payment import Change, Payment, Work
+from momo_worker.payment.tide import Copy, Standing, Why, ours, why_restored
+from momo_worker.payment.transitions import HeldCause, State, Trigger
+
+log = structlog.get_logger(__name__)
+
+#: A pump raises the tide each second; one that was raised within this is somebody's who lives.
+_ALIVE_MS = 5_000
+_PIECE = 500
+#: After this many deaths of its readers, an entry of the jobs stream is kept as a rejected job, like at the door.
+_READS_MAX = 4
+_READ_COUNT = 100
+STREAM = "momo:jobs/"
+
+
+# ---- noticing ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What is to be kept outside of the ledger now, and the recovery that this pass began, if it did."""
+
+    copy: Copy
+    began: recovery.Recovery | None
+
+
+def raise_tide(parts: Parts, copies: Sequence[Copy], *, first: bool = False) -> Raised:
+    """Count the tide up, or put the ledger in recovery where it is behind what anybody knows of it.
+
+    `copies` were read before this call: the ledger is raised before its copies, so one that is whole is never behind them.
+    `first`: a pump's first pass, in which even the absence of every copy speaks.
+    """
+    with parts.ledger.write() as tx:
+        us = _locked(tx)
+        alive = tx.now_ms - us.tide_at_ms < _ALIVE_MS
+        why = why_restored(
+            Standing(us.ledger_id, str(us.namespace), us.tide, alive), copies, parts.tidemark.seen, first=first
+        )
+        if why in (Why.OTHER_LEDGER, Why.NO_COPY) and recovery.current(tx) is not None:
+            why = None
+        began = None if why is None else _begin(tx, parts, why, copies)
+        if began is None:
+            installation.raise_tide(tx)
+        copy = _copy(tx)
+    parts.tidemark.saw(copy.tide)
+    if began is not None:
+        tell_begun(began)
+    return Raised(copy, began)
+
+
+def begin_by_person(
+    parts: Parts, copies: Sequence[Copy], *, actor: str, reason: str, since_ms: int | None = None
+) -> Raised:
+    """Put the ledger in recovery on a person's word: what was restored together with every copy, nobody else can see."""
+    with parts.ledger.write() as tx:
+        _locked(tx)
+        began = _begin(tx, parts, Why.BY_PERSON, copies, detail=reason, actor=actor, since_ms=since_ms)
+        copy = _copy(tx)
+    parts.tidemark.saw(copy.tide)
+    tell_begun(began)
+    return Raised(copy, began)
+
+
+def _locked(tx: Tx) -> installation.Installation:
+    found = installation.locked(tx)
+    if found is None:
+        raise AssertionError("a process that is built has prepared the installation")
+    return found
+
+
+def _begin(
+    tx: Tx,
+    parts: Parts,
+    why: Why,
+    copies: Sequence[Copy],
+    *,
+    detail: str | None = None,
+    actor: str = recovery.ACTOR,
+    since_ms: int | None = None,
+) -> recovery.Recovery:
+    known = ours(copies, str(parts.namespace))
+    return recovery.begin(
+        tx,
+        why,
+        tide_known=max([parts.tidemark.seen, *(copy.tide for copy in known)]),
+        copies=known,
+        jobs_margin_ms=parts.rules.recovery_jobs_margin_ms,
+        detail=detail,
+        actor=actor,
+        since_ms=since_ms,
+    )
+
+
+def _copy(tx: Tx) -> Copy:
+    us = _locked(tx)
+    return Copy(us.ledger_id, str(us.namespace), us.tide, us.epoch, us.tide_at_ms, recovery.kept_pauses(tx))
+
+
+def tell_begun(found: recovery.Recovery) -> None:
+    """Wake somebody."""
+    log.error(
+        "the ledger was restored and is in recovery; nothing is sent",
+        why=found.why,
+        tide=found.tide_found,
+        tide_known=found.tide_known,
+        epoch=found.epoch,
+        action="recovery",
+        advice="`momo recover` shows what is known and what waits for you; `momo recover --release` ends it",
+    )
+
+
+# ---- the jobs stream is read again ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What to read next: entries after `after`, up to and with `until`; `poison` where the next entry ended its readers."""
+
+    recovery_id: int
+    after: str
+    until: str
+    count: int
+    poison: bool
+
+
+def next_reading(parts: Parts, *, stream_end: str, stream_begin: str | None) -> Reading | None:
+    """Where reading again goes on; None when nothing is to be read. Counted before it is done, so that an entry that kills is noticed."""
+    with parts.ledger.write() as tx:
+        found = recovery.lock_current(tx)
+        if found is None or found.jobs_done_at_ms is not None:
+            return None
+        until = found.jobs_until or stream_end
+        recovery.note(
+            tx,
+            found.id,
+            jobs_until=until,
+            jobs_tries=found.jobs_tries + 1,
+            jobs_note=found.jobs_note or _kept(found.jobs_from, stream_begin),
+        )
+    after = found.jobs_read_to or found.jobs_from
+    poison = found.jobs_tries >= _READS_MAX
+    return Reading(found.id, after, until, _READ_COUNT if found.jobs_tries == 0 else 1, poison)
+
+
+def _kept(wanted: str, stream_begin: str | None) -> str:
+    if stream_begin is None:
+        return "the jobs stream is empty: Redis lost it, or nothing was ever written there"
+    if stream_id(stream_begin) > stream_id(wanted):
+        return f"the jobs stream is kept since {stream_begin.partition('-')[0]} ms, later than wanted"
+    return "the jobs stream is kept for the whole time"
+
+
+def stream_id(text: str) -> tuple[int, int]:
+    """A stream's id, to be compared."""
+    milliseconds, _, sequence = text.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def note_read(parts: Parts, reading: Reading, last_id: str | None, count: int) -> None:
+    """Write down that these were taken in; `last_id` None: there was nothing more."""
+    with parts.ledger.write() as tx:
+        found = recovery.lock_current(tx)
+        if found is None or found.id != reading.recovery_id:
+            return
+        done = {"jobs_done_at_ms": tx.now_ms} if last_id is None else {"jobs_read_to": last_id}
+        recovery.note(tx, found.id, jobs_tries=0, jobs_read=found.jobs_read + count, **done)
+
+
+def raise_fences(parts: Parts, fences: dict[int, int]) -> None:
+    """Put the relay's fences above those that Redis has seen: a restored ledger's are lower, and nothing would ever be published again."""
+    with parts.ledger.write() as tx:
+        outbox.raise_fences(tx, fences)
+
+
+# ---- which payments are looked for ---------------------------------------------------------------------------------------
+
+
+def list_payments(parts: Parts) -> int:
+    """Put a piece of the ledger's payments on the list, once the jobs are read; returns how many were looked at."""
+    with parts.ledger.write() as tx:
+        found = recovery.lock_current(tx)
+        if found is None or found.jobs_done_at_ms is None or found.listed_at_ms is not None:
+            return 0
+        since = (found.lost_from_ms or found.began_at_ms) - parts.rules.recovery_failed_ms
+        piece = recovery.candidates(tx, found.listed_to, since, limit=_PIECE)
+        recovery.look_for(tx, found.id, [each.payment_id for each in piece if _is_old(each, found)])
+        if piece:
+            recovery.note(tx, found.id, listed_to=piece[-1].payment_id)
+        else:
+            recovery.note(tx, found.id, listed_at_ms=tx.now_ms)
+    return len(piece)
+
+
+def _is_old(candidate: recovery.Candidate, found: recovery.Recovery) -> bool:
+    """Whether the lost ledger may have known it. What came only after the restore has no past that could be lost."""
+    if candidate.state != State.ACCEPTED or candidate.accepted_at_ms < found.began_at_ms:
+        return True
+    if not candidate.source.startswith(STREAM) or found.jobs_until is None:
+        return False
+    return stream_id(candidate.source.removeprefix(STREAM)) <= stream_id(found.jobs_until)
+
+
+# ---- the end ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What stands against a release."""
+
+    jobs: bool
+    listing: bool
+    searches: int
+
+    @property
+    def nothing(self) -> bool:
+        """Whether a release may be made."""
+        return not (self.jobs or self.listing or self.searches)
+
+
+def waits_of(tx: Tx, found: recovery.Recovery) -> Waits:
+    """What a recovery still has to do."""
+    return Waits(found.jobs_done_at_ms is None, found.listed_at_ms is None, recovery.open_searches(tx, found.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What a person knowingly gives up, by name."""
+
+    jobs: bool = False
+    searches: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How a release ended: refused for what still waits, or done."""
+
+    waits: Waits
+    done: bool
+    let_go: int = 0
+    held: int = 0
+
+
+def release(
+    parts: Parts, *, actor: str, reason: str, skip: Skip | None = None, send_unsent: bool = False
+) -> Released | None:
+    """End the recovery; None where there is none. What was never sent stays on the desk unless `send_unsent` says otherwise.
+
+    What is skipped by name is never sent for it: a payment that nobody has looked for goes to the desk.
+    """
+    skip = skip or Skip()
+    with parts.ledger.write() as tx:
+        found = recovery.lock_current(tx)
+        if found is None:
+            return None
+        if skip.jobs and found.jobs_done_at_ms is None:
+            recovery.note(
+                tx,
+                found.id,
+                jobs_done_at_ms=tx.now_ms,
+                jobs_note="not read again, by a person's word",
+                jobs_until=found.jobs_until or "0-0",
+            )
+    if skip.jobs or skip.searches:
+        while list_payments(parts):
+            pass
+    held = _give_up_searches(parts, found.id) if skip.searches else 0
+    with parts.ledger.read() as tx:
+        now = recovery.current(tx)
+        waits = waits_of(tx, found if now is None else now)
+    if not waits.nothing:
+        return Released(waits, done=False, held=held)
+    # Before the end, so that nobody sends in between: what is let go is still held back by the recovery itself.
+    let = _let_go_unsent(parts, found.id, actor, reason) if send_unsent else 0
+    with parts.ledger.write() as tx:
+        recovery.note(tx, found.id, searched_at_ms=found.searched_at_ms or tx.now_ms)
+        done = recovery.release(tx, actor=actor, reason=reason)
+    log.info("recovery released", actor=actor, reason=reason, let_go=let, held=held, action="released")
+    return Released(waits, done=done, let_go=let, held=held)
+
+
+def _give_up_searches(parts: Parts, recovery_id: int) -> int:
+    """What nobody asked MTN about can't be sent: it goes to the desk. Everything else goes on as the ledger has it."""
+    count = 0
+    while True:
+        with parts.ledger.write() as tx:
+            ids = recovery.give_up(tx, recovery_id, "skipped", limit=_PIECE)
+            payments = moves.lock(tx, ids)
+            changes = [
+                after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng)
+                for payment in payments.values()
+                if payment.state is State.ACCEPTED
+            ]
+            changes += [
+                Change(payment, after_restore.followed(payment, tx.now_ms))
+                for payment in payments.values()
+                if payment.state is State.PENDING
+            ]
+            told = recording.conclude(tx, parts, changes)
+        recording.tell(parts, told)
+        count += len(told)
+        if not ids:
+            return count
+
+
+def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> int:
+    count, after = 0, ""
+    while True:
+        with parts.ledger.write() as tx:
+            ids = recovery.waiting_unsent(tx, recovery_id, [Outcome.UNSENT], after, limit=_PIECE)
+            changes = [
+                _released(payment, tx.now_ms, actor, reason)
+                for payment in moves.lock(tx, ids).values()
+                if payment.state is State.HELD and payment.held_cause is HeldCause.RECOVERY
+            ]
+            told = recording.conclude(tx, parts, changes)
+        recording.tell(parts, told)
+        count += len(told)
+        if not ids:
+            return count
+        after = ids[-1]
+
+
+def _released(payment: Payment, now_ms: int, actor: str, reason: str) -> Change:
+    back = moved(let_go(payment), State.ACCEPTED, now_ms).but(
+        work=Work.SEND, queue=queue_of(payment), due_at_ms=max(now_ms, payment.not_before_ms or 0), hint_at_ms=None
+    )
+    detail = f"let go with the recovery by {actor}: {reason}"
+    return Change(payment, back, Trigger.RELEASED_BY_PERSON, detail=detail, actor=actor)

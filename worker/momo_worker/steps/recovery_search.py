@@ -1,0 +1,248 @@
+"""Payments of a restored ledger are asked about at MTN, each attempt that there may be: what is on the list comes in, what the search found is recorded.
+
+Only status reads leave. What isn't certain is asked again; a search that ends is written in one transaction with what it changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from momo_worker.commons import recording
+from momo_worker.commons.asking import ask_mtn, may_ask
+from momo_worker.commons.parts import Parts
+from momo_worker.commons.runner import in_batches
+from momo_worker.ledger import moves, outbox, recovery
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment import after_restore
+from momo_worker.payment.after_restore import Finding, Outcome, Sighting
+from momo_worker.payment.deciding import contradiction
+from momo_worker.payment.payment import Attempt, Operation, Payment
+from momo_worker.payment.reference import reference_id
+from momo_worker.payment.transitions import State
+from momo_worker.payment.verdict import LookAnswer, RenderedRequest, Status
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 20
+_AGAIN_MS = 2_000
+_AGAIN_MS_MAX = 60_000
+_PIECE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A payment that is asked about: its attempts' requests, and since when."""
+
+    search: recovery.Search
+    payment: Payment
+    requests: tuple[tuple[int, Attempt], ...]
+    began_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What MTN said, in the order of the attempts; `whole` False where one answer was no word."""
+
+    asking: _Asking
+    sightings: tuple[Sighting, ...]
+    whole: bool
+
+
+def search(parts: Parts) -> int:
+    """Make the searches that are due, and end the phase when none is left; returns how many were made."""
+    asking = _claim(parts)
+    for batch in in_batches(parts.clock, parts.runner.run(lambda item: _ask(parts, item), asking)):
+        _record(parts, batch)
+    if not asking:
+        _end_if_done(parts)
+    return len(asking)
+
+
+def _claim(parts: Parts) -> list[_Asking]:
+    with parts.ledger.write() as tx:
+        due = recovery.claim_searches(tx, limit=_AT_ONCE, lease_ms=parts.rules.lease_ms)
+        if not due:
+            return []
+        payments = moves.read(tx, [each.payment_id for each in due])
+        stored = moves.attempts_of(tx, list(payments))
+        collections = [payment.refund_of for payment in payments.values() if payment.refund_of]
+        refunded = {name: found.reference_id for name, found in moves.read(tx, collections).items()}
+        return [
+            _asking(
+                tx,
+                parts,
+                each,
+                payments[each.payment_id],
+                stored,
+                refunded.get(payments[each.payment_id].refund_of or ""),
+            )
+            for each in due
+        ]
+
+
+def _asking(
+    tx: Tx,
+    parts: Parts,
+    each: recovery.Search,
+    payment: Payment,
+    stored: dict[tuple[str, int], Attempt],
+    refund_reference: str | None,
+) -> _Asking:
+    requests: list[tuple[int, Attempt]] = []
+    for number in after_restore.attempts_to_ask(payment, parts.rules):
+        attempt = stored.get((payment.id, number)) or _rendered(tx, parts, payment, number, refund_reference)
+        if attempt is None or not may_ask(parts, payment, attempt):
+            requests = []
+            break
+        requests.append((number, attempt))
+    return _Asking(each, payment, tuple(requests), tx.now_ms)
+
+
+def _rendered(tx: Tx, parts: Parts, payment: Payment, number: int, refund_reference: str | None) -> Attempt | None:
+    """An attempt that this ledger doesn't hold: rendered to be asked about, and never to be sent. None where this process can't."""
+    account = parts.accounts.get(payment.account)
+    if account is None:
+        return None
+    key = (payment.account, payment.operation.value, payment.idempotency_key)
+    as_sent = payment.but(attempt=number, reference_id=reference_id(parts.namespace, *key, number))
+    try:
+        request: RenderedRequest = parts.render(as_sent, account=account, refund_reference=refund_reference)
+    except ValueError as error:
+        log.warning("a lost attempt can't be asked about", payment_id=payment.id, why=str(error), action="skipped")
+        return None
+    return Attempt(
+        payment_id=payment.id,
+        number=number,
+        reference_id=request.reference_id,
+        product=request.product,
+        path=request.path,
+        body=request.body,
+        callback_url=request.callback_url,
+        api_user=request.api_user,
+        target_environment=request.target_environment,
+        base_url=request.base_url,
+        created_at_ms=tx.now_ms,
+    )
+
+
+def _ask(parts: Parts, item: _Asking) -> _Asked:
+    seen: list[Sighting] = []
+    for number, attempt in item.requests:
+        sighting = Sighting(
+            number, attempt.reference_id, ask_mtn(parts, item.payment.account, item.payment.product, attempt.request)
+        )
+        if sighting.verdict.answer is LookAnswer.NO_WORD:
+            return _Asked(item, tuple(seen), whole=False)
+        seen.append(sighting)
+        if after_restore.is_enough(item.payment, sighting):
+            break
+    nothing_to_ask = item.payment.state is State.FAILED and not after_restore.attempts_to_ask(item.payment, parts.rules)
+    return _Asked(item, tuple(seen), whole=bool(seen) or nothing_to_ask)
+
+
+# ---- recording -------------------------------------------------------------------------------------------------------------
+
+
+def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
+    told: list[recording.Told] = []
+    with parts.ledger.write() as tx:
+        payments = moves.lock(tx, [asked.asking.payment.id for asked in batch])
+        stored = moves.attempts_of(tx, list(payments))
+        found = recovery.latest(tx)
+        settled_at = 0 if found is None else _settled_at(parts, found)
+        for asked in batch:
+            payment = payments[asked.asking.payment.id]
+            finding = _decided(tx, parts, payment, asked, settled_at)
+            if finding.outcome is None:
+                _put_off(tx, asked, settled_at)
+                continue
+            if finding.change is not None:
+                _keep_attempts(tx, parts, finding, asked, stored)
+                told += recording.conclude(tx, parts, [finding.change])
+            recovery.conclude(tx, asked.asking.search, finding.outcome)
+    recording.tell(parts, told)
+
+
+def _settled_at(parts: Parts, found: recovery.Recovery) -> int:
+    """From when a 404 counts: what the lost ledger had sent has had its call's whole time, and MTN its grace to show it (M5)."""
+    return found.began_at_ms + parts.rules.call_deadline_ms + parts.rules.not_found_grace_ms
+
+
+def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: int) -> Finding:
+    before = asked.asking.payment
+    moved_on = (payment.attempt, payment.state is State.FAILED) != (before.attempt, before.state is State.FAILED)
+    if not asked.whole or moved_on:
+        return after_restore.AGAIN
+    finding = after_restore.decide(
+        payment,
+        asked.sightings,
+        settled=asked.asking.began_at_ms >= settled_at,
+        now_ms=tx.now_ms,
+        rules=parts.rules,
+        rng=parts.rng,
+    )
+    if finding.outcome is Outcome.ADOPTED and not _counts_again(tx, payment):
+        why = "a later attempt of this refund exists at MTN, and its collection has no room left for it"
+        return Finding(Outcome.DISPUTED, contradiction(payment, why))
+    return finding
+
+
+def _counts_again(tx: Tx, payment: Payment) -> bool:
+    """A failed refund was taken off its collection, and MTN has another attempt of it (M14)."""
+    if payment.operation is not Operation.REFUND or payment.state is not State.FAILED or payment.refund_of is None:
+        return True
+    return moves.change_refunded(tx, payment.refund_of, payment.amount_minor)
+
+
+def _put_off(tx: Tx, asked: _Asked, settled_at: int) -> None:
+    soon = tx.now_ms + min(_AGAIN_MS << asked.asking.search.tries, _AGAIN_MS_MAX)
+    # A whole search that found nothing waits until its nothing counts.
+    at_ms = max(soon, settled_at) if asked.whole and not any(each.found for each in asked.sightings) else soon
+    recovery.put_off(tx, asked.asking.search, at_ms, counts=True)
+
+
+def _keep_attempts(
+    tx: Tx, parts: Parts, finding: Finding, asked: _Asked, stored: dict[tuple[str, int], Attempt]
+) -> None:
+    """Write down the attempt that is the payment's now, and those before it that MTN hasn't called failed: they are looked at again (M8)."""
+    if finding.change is None or finding.outcome not in (Outcome.ADOPTED, Outcome.DISPUTED):
+        return
+    after = finding.change.after
+    known = dict(asked.asking.requests)
+    seen = {each.attempt: each for each in asked.sightings}
+    for number in range(finding.change.before.attempt, after.attempt + 1):
+        attempt = known.get(number)
+        if attempt is None:
+            continue
+        failed = number in seen and seen[number].found and seen[number].verdict.status is Status.FAILED
+        is_now = number == after.attempt
+        if (after.id, number) not in stored and (is_now or not failed):
+            moves.add_attempts(tx, [attempt])
+        if not is_now and not failed:
+            moves.follow_late(tx, after.id, number, tx.now_ms + parts.rules.late_looks_ms[0], 0)
+
+
+def _end_if_done(parts: Parts) -> None:
+    with parts.ledger.read() as tx:
+        found = recovery.current(tx)
+        if found is None or found.listed_at_ms is None or not found.searching or recovery.open_searches(tx, found.id):
+            return
+    # Whoever recorded an outcome after the ledger was swapped under it, and before the epoch rose, was heard by nobody.
+    with parts.ledger.read() as tx:
+        since, epoch = found.lost_from_ms or 0, found.epoch
+        stale = outbox.of_older_epoch(tx, since, epoch)
+    for at in range(0, len(stale), _PIECE):
+        with parts.ledger.write() as tx:
+            outbox.raise_epoch(tx, parts.namespace, stale[at : at + _PIECE], epoch)
+    with parts.ledger.write() as tx:
+        now = recovery.lock_current(tx)
+        if now is None or now.id != found.id or not now.searching:
+            return
+        recovery.note(tx, found.id, searched_at_ms=tx.now_ms)
+    log.warning(
+        "every payment was looked for; the recovery waits for a person",
+        epoch=epoch,
+        action="searched",
+        advice="`momo recover`, then `momo recover --release`",
+    )
