@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from tests.support import factories as make
 
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.deciding import ended, expired, is_final, put_on_desk
+from momo_worker.payment.deciding import expired, is_final, put_on_desk
 from momo_worker.payment.operator import By, NotPermitted, Retry, Standing, retry
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
+from momo_worker.payment.resolving import Asked, Resolve, resolve
 from momo_worker.payment.rules import DAY, HOUR, MINUTE, SECOND
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, HeldCause, State, Trigger, edge_for
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
@@ -50,7 +51,6 @@ class World:
     created_at_ms: dict[int, int] = field(default_factory=dict)
     found: set[int] = field(default_factory=set)
     resolved: set[int] = field(default_factory=set)
-    not_found_at_ms: int = 0
     contradictions: list[str] = field(default_factory=list)
     closed_by: Trigger | None = None
     seen: Counter[str] = field(default_factory=Counter)
@@ -118,16 +118,30 @@ class World:
             self.payment = replace(self.payment, hint_at_ms=self.now_ms, due_at_ms=due_ms)
 
     def person(self) -> None:
-        """`resolve failed` as M8 allows it, and a retry of what has failed and wasn't contradicted."""
-        payment = self.payment
-        waited = self.now_ms - (payment.could_have_left_at_ms or self.now_ms) >= DAY
-        fresh = self.now_ms - self.not_found_at_ms <= 10 * MINUTE
-        if payment.state is State.HELD and waited and fresh:
-            after = ended(payment, State.FAILED, self.now_ms, "RESOLVED", None)
-            self.resolved.add(payment.attempt)
-            self.apply(Change(payment, after, Trigger.RESOLVED, actor="person"))
-        elif self.rng.random() < (0.3 if payment.state is State.FAILED else 0.05):
+        """`resolve failed` and a retry, asked for at any moment; refused wherever M8 says so."""
+        if self.rng.random() < (0.3 if self.payment.state is State.FAILED else 0.05):
             self.retry()
+        elif not is_final(self.payment) and self.rng.random() < 0.5:
+            self.resolve()
+
+    def resolve(self) -> None:
+        """The command asks MTN itself; what MTN has is its own word, and goes before a person's."""
+        payment = self.payment
+        verdict = self.look(payment.attempt)
+        if verdict.answer is LookAnswer.FOUND:
+            return
+        asked = Asked(payment.attempt, self.now_ms, verdict)
+        said = Resolve(By("person", "a day has passed"), State.FAILED, "the portal")
+        change = resolve(payment, self.standing(), self.now_ms, said, asked, RULES)
+        if isinstance(change, NotPermitted):
+            self.seen[f"resolve refused: {payment.state}"] += 1
+            return
+        unknown = [send for send in self.ours() if send.fate_unknown]
+        assert not unknown or self.now_ms - max(send.began_at_ms for send in unknown) >= DAY, "resolved within a day"
+        assert payment.attempt not in self.mtn or self.blind, "resolved as failed while MTN has it"
+        assert not self.contradicted, "resolved as failed against MTN's word"
+        self.resolved.add(payment.attempt)
+        self.apply(change)
 
     def retry(self) -> None:
         until_ms = self.rng.choice((None, self.now_ms + DAY))
@@ -138,7 +152,6 @@ class World:
             return
         assert not self.contradicted, "retried after a contradiction"
         assert self.payment.attempt < RULES.attempts_max
-        self.not_found_at_ms = 0
         self.apply(change)
 
     def standing(self) -> Standing:
@@ -280,8 +293,6 @@ class World:
         report = after_look.LookReport(before.id, call.attempt, call.fence, call.began_at_ms, verdict)
         if verdict.answer is LookAnswer.FOUND:
             self.found.add(call.attempt)
-        if verdict.answer is LookAnswer.NOT_FOUND and call.attempt == before.attempt:
-            self.not_found_at_ms = call.began_at_ms
         self.apply(after_look.decide(before, self.ours(), report, now_ms=self.now_ms, rules=RULES, rng=self.rng))
         positive = verdict.answer is LookAnswer.FOUND
         self.hold_evidence(before, call, positive=positive, unbroken=self.under_lease_of(before, call))

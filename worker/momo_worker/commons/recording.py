@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, moves, stops
+from momo_worker.ledger import desk, installation, moves, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.views import vanished_since
-from momo_worker.payment.deciding import NOT_SENT_CODE
+from momo_worker.payment.deciding import NOT_SENT_CODE, contradicted_by_earlier
 from momo_worker.payment.events import ResultEvent, payment_event
 from momo_worker.payment.payment import Change, Operation, Payment
 from momo_worker.payment.rules import HOUR
@@ -62,9 +62,11 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
     moves.add_transitions(tx, transitions)
     moves.add_events(tx, events)
     _give_back_refunds(tx, told)
-    for item in told:
+    for item in list(told):
         if item.edge:
             _consequences(tx, parts, item)
+            if item.change.trigger is Trigger.CONTRADICTION:
+                told += _stop_successor(tx, parts, item.change)
     return told
 
 
@@ -106,6 +108,9 @@ def _reason(parts: Parts, change: Change, after: Payment) -> dict[str, str] | No
             "message": change.detail or "cancelled before anything was sent",
             "advice": "nothing moved",
         }
+    if change.trigger is Trigger.RESOLVED:
+        advice = "a person's word and not MTN's; it is looked up again, and momo.payment.contradicted tells if MTN says otherwise"
+        return {"code": after.reason_code or "", "message": after.reason_message or "", "advice": advice}
     if after.state is State.FAILED:
         found = parts.explain(after.reason_code)
         if found is None:
@@ -132,6 +137,16 @@ def _consequences(tx: Tx, parts: Parts, item: Told) -> None:
         moves.follow_late(tx, after.id, change.before.attempt, tx.now_ms + parts.rules.late_looks_ms[0], 0)
     if change.trigger is Trigger.PUT_ON_DESK and after.held_cause is HeldCause.VANISHED:
         _pause_if_many_vanish(tx, parts, after)
+
+
+def _stop_successor(tx: Tx, parts: Parts, change: Change) -> list[Told]:
+    """What `replaces` a payment that MTN contradicts is its next attempt in all but the key: told likewise, and stopped (M8)."""
+    name = desk.successor_of(tx, change.after.id)
+    if name is None:
+        return []
+    successor = moves.lock(tx, [name])[name]
+    what = f"of payment {change.after.id}, which this one replaces: {change.detail}"
+    return conclude(tx, parts, [contradicted_by_earlier(successor, tx.now_ms, parts.rules, parts.rng, what)])
 
 
 def _pause_if_many_vanish(tx: Tx, parts: Parts, payment: Payment) -> None:

@@ -96,6 +96,11 @@ def decide(
     return Change(payment, again)
 
 
+def decide_closed(payment: Payment, report: LookReport, *, now_ms: int, rules: Rules, rng: random.Random) -> Change:
+    """Decide on one answer about an attempt that isn't the one the payment stands on (M8)."""
+    return _after_earlier_attempt(payment, _Moment(report, now_ms, rules, rng))
+
+
 def _window_over(payment: Payment, now_ms: int, rules: Rules) -> bool:
     """Past the hours in which the reference might have been sent again (M5)."""
     return now_ms - (payment.first_send_at_ms or payment.state_since_ms) >= rules.send_window_ms

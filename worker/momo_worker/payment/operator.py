@@ -11,7 +11,7 @@ from momo_worker.payment.deciding import ended, is_final, let_go, moved
 from momo_worker.payment.events import rfc3339
 from momo_worker.payment.payment import Change, Payment, Send, Work
 from momo_worker.payment.rules import Rules
-from momo_worker.payment.transitions import State, Trigger
+from momo_worker.payment.transitions import HeldCause, State, Trigger
 from momo_worker.payment.verdict import SendAnswer
 
 CANCELLED_CODE = "CANCELLED"
@@ -76,7 +76,7 @@ def _against_cancelling(payment: Payment, sends: Sequence[Send]) -> NotPermitted
     if payment.state is State.HELD:
         if sends or payment.attempt > 1:
             return NotPermitted(
-                f"is held ({_cause(payment)}) and was sent before, so money may have moved",
+                f"is held ({cause_of(payment)}) and was sent before, so money may have moved",
                 "look at it with `momo payment show`, and compare with MTN's statement",
             )
         return None
@@ -93,7 +93,7 @@ def _against_cancelling(payment: Payment, sends: Sequence[Send]) -> NotPermitted
     return None
 
 
-def _cause(payment: Payment) -> str:
+def cause_of(payment: Payment) -> str:
     return payment.held_cause.value if payment.held_cause else "no cause"
 
 
@@ -194,21 +194,30 @@ def _against_retrying(payment: Payment, standing: Standing, asked: Retry, rules:
 
 
 def _against_paying_twice(standing: Standing, asked: Retry) -> NotPermitted | None:
-    if standing.contradictions:
-        return NotPermitted(
-            f"was contradicted by MTN: {standing.contradictions[-1]}",
-            "no further attempt is made; compare with MTN's statement whether it was paid",
-        )
-    if standing.successor is not None:
-        return NotPermitted(
-            f"was replaced by payment {standing.successor}", "follow that one; both together would pay twice"
-        )
-    if standing.alike is not None and not asked.producer_knows:
+    against = _contradicted(standing) or _replaced(standing)
+    if against is None and standing.alike is not None and not asked.producer_knows:
         return NotPermitted(
             f"has a look-alike: payment {standing.alike}, accepted later, has the same operation, number and amount",
             "ask whoever sent it whether that one pays the same; if it doesn't, say so with --producer-knows",
         )
-    return None
+    return against
+
+
+def _contradicted(standing: Standing) -> NotPermitted | None:
+    if not standing.contradictions:
+        return None
+    return NotPermitted(
+        f"was contradicted by MTN: {standing.contradictions[-1]}",
+        "no further attempt is made; compare with MTN's statement whether it was paid",
+    )
+
+
+def _replaced(standing: Standing) -> NotPermitted | None:
+    if standing.successor is None:
+        return None
+    return NotPermitted(
+        f"was replaced by payment {standing.successor}", "follow that one; both together would pay twice"
+    )
 
 
 def _too_late(payment: Payment, now_ms: int, until_ms: int | None) -> NotPermitted | None:
@@ -234,3 +243,45 @@ def _as_never_sent(payment: Payment, now_ms: int, until_ms: int | None) -> Payme
         hint_at_ms=None,
         not_after_ms=payment.not_after_ms if until_ms is None else until_ms,
     )
+
+
+# ---- release: from a desk back to be sent, where nothing was -----------------------------------------------------------
+
+#: A desk for these causes says nothing of money at MTN; for the others MTN has, or had, something under the reference.
+_RELEASABLE = frozenset({HeldCause.SUSPECT_DUPLICATE, HeldCause.RECOVERY, HeldCause.CRASHES})
+
+
+def release(
+    payment: Payment, standing: Standing, now_ms: int, by: By, until_ms: int | None = None
+) -> Change | NotPermitted:
+    """Accepted again, if no send of the attempt was ever begun: then it is certain that nothing of it is at MTN."""
+    against = (
+        _against_releasing(payment, standing)
+        or _contradicted(standing)
+        or _replaced(standing)
+        or _too_late(payment, now_ms, until_ms)
+    )
+    if against is not None:
+        return against
+    detail = f"released by {by.actor}: {by.reason}"
+    after = _as_never_sent(payment, now_ms, until_ms)
+    return Change(payment, after, Trigger.RELEASED_BY_PERSON, detail=detail, actor=by.actor)
+
+
+def _against_releasing(payment: Payment, standing: Standing) -> NotPermitted | None:
+    if payment.state is not State.HELD:
+        return NotPermitted(
+            f"is {payment.state.value}, and only what is held is released", "follow it with `momo payment show`"
+        )
+    sends = standing.sends_of(payment.attempt)
+    if sends or payment.acknowledged_at_ms is not None:
+        return NotPermitted(
+            f"is held ({cause_of(payment)}) and was sent {len(sends)} times, so money may have moved",
+            "it is looked up on; end it with `momo payment resolve`",
+        )
+    if payment.held_cause not in _RELEASABLE:
+        return NotPermitted(
+            f"is held ({cause_of(payment)}), so MTN has something under its reference though nothing of it was sent",
+            "compare with MTN's statement, and end it with `momo payment resolve`",
+        )
+    return None

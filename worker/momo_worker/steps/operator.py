@@ -1,16 +1,23 @@
-"""A person's decision about one payment becomes a fact, or is refused: an id comes in, what it is now goes out. Sends nothing."""
+"""A person's decision about one payment becomes a fact, or is refused: an id comes in, what it is now goes out. Never sends money.
 
-from dataclasses import dataclass
+Decided under the payment's lock, whatever was read before; each decision is journaled with who, when and why.
+"""
+
+from dataclasses import dataclass, replace
 
 from momo_worker.accounts import SameAgain
 from momo_worker.commons import recording
+from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import desk, moves, stops
 from momo_worker.ledger.engine import Tx
-from momo_worker.payment import operator
+from momo_worker.payment import after_look, operator, resolving
+from momo_worker.payment.after_look import LookReport
 from momo_worker.payment.operator import By, NotPermitted, Retry
 from momo_worker.payment.payment import Change, Operation, Payment
 from momo_worker.payment.reference import reference_id
+from momo_worker.payment.resolving import Asked, Resolve
+from momo_worker.payment.verdict import LookAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,93 @@ def retry(
         stops.journal(tx, actor=by.actor, action="retry", subject=payment_id, reason=by.reason)
     recording.tell(parts, told)
     return Decided(told[0].change.after)
+
+
+def release(parts: Parts, payment_id: str, *, by: By, until_ms: int | None = None) -> Decided | None:
+    """Let a held payment of which nothing was sent be sent after all."""
+    with parts.ledger.write() as tx:
+        payment = moves.lock(tx, [payment_id]).get(payment_id)
+        if payment is None:
+            return None
+        change = operator.release(
+            payment, desk.standing_of(tx, payment, look_alikes=False), tx.now_ms, by, until_ms=until_ms
+        )
+        if isinstance(change, NotPermitted):
+            return Decided(payment, change)
+        told = recording.conclude(tx, parts, [change])
+        _prolong(tx, change)
+        stops.journal(tx, actor=by.actor, action="release", subject=payment_id, reason=by.reason)
+    recording.tell(parts, told)
+    return Decided(told[0].change.after)
+
+
+def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int | None = None) -> Decided | None:
+    """End a payment by a person's word (M7, M8). Asks MTN first, wherever it may: its own word goes before a person's.
+
+    `paid_attempt` is the one that MTN paid, where it isn't the last.
+    """
+    found = _asked_about(parts, payment_id)
+    if found is None:
+        return None
+    if paid_attempt is not None:
+        reference = found.references.get(paid_attempt)
+        if reference is None:
+            why = f"has no attempt {paid_attempt} that was ever sent"
+            return Decided(found.payment, NotPermitted(why, "its attempts are shown by `momo payment show`"))
+        said = replace(said, paid_reference=reference)
+    with parts.ledger.write() as tx:
+        payment = moves.lock(tx, [payment_id])[payment_id]
+        standing = desk.standing_of(tx, payment, look_alikes=False)
+        heard = _mtns_word(tx, parts, payment, standing, found.asked)
+        change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
+        if isinstance(change, NotPermitted):
+            return Decided(payment, change)
+        told = recording.conclude(tx, parts, [change])
+        if heard is None:
+            action = f"resolve {said.outcome.value}"
+            stops.journal(tx, actor=said.by.actor, action=action, subject=payment_id, reason=resolving.in_words(said))
+    recording.tell(parts, told)
+    after = told[0].change.after
+    if heard is None or after.state is said.outcome:
+        return Decided(after)
+    why = f"is {after.state.value} now by MTN's own word, which was said this moment and is recorded"
+    return Decided(after, NotPermitted(why, "follow it with `momo payment show`"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    payment: Payment
+    #: Of each attempt that was ever claimed.
+    references: dict[int, str]
+    asked: Asked | None
+
+
+def _asked_about(parts: Parts, payment_id: str) -> _Found | None:
+    """Ask MTN about the last attempt, where this process may, and without holding anything locked."""
+    with parts.ledger.read() as tx:
+        payment = moves.read(tx, [payment_id]).get(payment_id)
+        attempts = moves.attempts_of(tx, [payment_id])
+        began_at_ms = tx.now_ms
+    if payment is None:
+        return None
+    references = {number: attempt.reference_id for (_, number), attempt in attempts.items()}
+    attempt = attempts.get((payment_id, payment.attempt))
+    if payment.state not in resolving.RESOLVABLE or attempt is None or not may_ask(parts, payment, attempt):
+        return _Found(payment, references, None)
+    verdict = ask_mtn(parts, payment.account, payment.product, attempt.request)
+    return _Found(payment, references, Asked(attempt.number, began_at_ms, verdict))
+
+
+def _mtns_word(
+    tx: Tx, parts: Parts, payment: Payment, standing: operator.Standing, asked: Asked | None
+) -> Change | None:
+    """What MTN said to this command, where it moves the payment by itself: that MTN has it counts whoever brings it (M4)."""
+    if asked is None or asked.verdict.answer is not LookAnswer.FOUND or asked.attempt != payment.attempt:
+        return None
+    report = LookReport(payment.id, asked.attempt, payment.fence, asked.began_at_ms, asked.verdict)
+    sends = standing.sends_of(asked.attempt)
+    change = after_look.decide(payment, sends, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+    return change if change.trigger is not None else None
 
 
 def _next_reference(parts: Parts, payment: Payment) -> str:
