@@ -45,6 +45,13 @@ class Store:
     def __init__(self, path: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256, timeout=1.0)
         self._db.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
         # One process a file: a second one would not see what the first has in memory, so it must not start.
         self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")

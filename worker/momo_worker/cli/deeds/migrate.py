@@ -13,9 +13,11 @@ def migrate(*, as_json: bool) -> None:
     settings = quiet_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(settings.database_url, SystemClock())
-    changed = bring_up_to_date(ledger)
-    found = {"ledger": ledger.where, "schema": current(ledger), "needed": newest(), "changed": changed}
-    ledger.close()
+    try:
+        changed = bring_up_to_date(ledger)
+        found = {"ledger": ledger.where, "schema": current(ledger), "needed": newest(), "changed": changed}
+    finally:
+        ledger.close()
     if as_json:
         say_json(found)
     elif changed:

@@ -138,8 +138,10 @@ def enqueue(job: str, *, wait_seconds: float, as_json: bool) -> int:
     payload = sys.stdin.buffer.read() if job == "-" else job.encode("utf-8", "surrogateescape")
     settings = quiet_settings()
     client = connect(settings.redis_address)
-    added: Any = client.xadd(JOBS, {"job": payload})
-    client.close()
+    try:
+        added: Any = client.xadd(JOBS, {"job": payload})
+    finally:
+        client.close()
     source = f"{JOBS}/{added.decode()}"
     if not as_json:
         say(
