@@ -12,8 +12,9 @@ from momo_worker.streams import FencedError, ResultsStream, StreamLostError
 
 log = structlog.get_logger(__name__)
 
-LEASE_MS = 15_000
-_RENEW_SECONDS = 5.0
+#: Results of a pump that was killed wait no longer than this; two relays at once are kept apart by the fence and not by time.
+LEASE_MS = 6_000
+_RENEW_SECONDS = 2.0
 _BATCH = 500
 
 
