@@ -29,7 +29,8 @@ class Consumer:
         try:
             while self._read_some():
                 pass
-        except (redis.ConnectionError, redis.TimeoutError):  # BusyLoading is a ConnectionError, too
+        # BusyLoading is a ConnectionError, too; read-only is a master that was just demoted.
+        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError):
             # An answer may have been lost on the way: what was given to us and not acknowledged comes first.
             self._from = "0"
         return self

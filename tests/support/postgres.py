@@ -37,26 +37,43 @@ class Postgres:
     """One server for a whole test session; `database()` gives an empty database of its own to each test."""
 
     port: int = 0
+    #: Where its folder is made; None: where temporary folders are.
+    parent: Path | None = None
     _folder: Path | None = None
+    _programs_at: Path | None = None
     _process: subprocess.Popen[bytes] | None = None
     _databases: int = field(default=0)
 
     def start(self) -> Self:
         # Not pytest's own temporary folder: as root that is closed to the user under whom the server runs.
-        self._folder = Path(tempfile.mkdtemp(prefix="momo-postgres-"))
-        programs = self._programs(self._folder)
+        self._folder = Path(tempfile.mkdtemp(prefix="momo-postgres-", dir=self.parent))
+        self._programs_at = self._programs(self._folder)
         self._give_away(self._folder)
-        data = self._folder / "data"
         self._run(
-            programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"
+            self._programs_at / "initdb",
+            "-D",
+            self._folder / "data",
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--no-locale",
+            "-E",
+            "UTF8",
         )
         self.port = free_port()
-        with (self._folder / "postgres.log").open("wb") as log:
+        self._launch()
+        return self
+
+    def _launch(self) -> None:
+        assert self._folder is not None
+        assert self._programs_at is not None
+        with (self._folder / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    str(programs / "postgres"),
+                    str(self._programs_at / "postgres"),
                     "-D",
-                    str(data),
+                    str(self._folder / "data"),
                     "-p",
                     str(self.port),
                     "-k",
@@ -70,7 +87,28 @@ class Postgres:
                 **self._as_user(),
             )
         self._wait_until_ready()
-        return self
+
+    def crash(self) -> None:
+        """Immediate shutdown: every backend ends at once, nothing is written down, as after a power cut."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(20)
+
+    def start_again(self) -> None:
+        """After a crash, or when it ended by itself: the same server on the same folder and port."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            return
+        self._launch()
+
+    def kill_a_backend(self, database: str) -> bool:
+        """kill -9 of one process that serves this database: the server then ends all others and recovers by itself."""
+        with self._admin() as admin:
+            found = admin.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s LIMIT 1", [database]).fetchone()
+        if found is None:
+            return False
+        os.kill(found[0], signal.SIGKILL)
+        return True
 
     def stop(self) -> None:
         if self._process is not None:

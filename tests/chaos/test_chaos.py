@@ -1,0 +1,47 @@
+"""The short chaos: everything real, killed at every named point and at random, its servers broken; then the books of all parties are compared. `make chaos` is the long one."""
+
+import random
+from pathlib import Path
+
+import pytest
+from tests.support.chaos_points import POINTS
+from tests.support.chaos_run import run
+from tests.support.chaos_stage import Plan
+
+pytestmark = pytest.mark.chaos
+
+#: What other tests don't break under the whole corridor; each database gets half of it.
+DISASTERS = {
+    "sqlite": ("the ledger's disk full", "TCP reset of every connection"),
+    "postgresql": ("PostgreSQL shut down at once", "Redis killed, its data lost"),
+}
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("database", DISASTERS)
+def test_killed_at_every_named_point_no_payment_is_made_twice_and_each_job_is_answered(
+    database: str, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    plan = Plan(
+        name=f"short-{database}",
+        database=database,
+        seed=seed,
+        kills=len(POINTS),
+        workers=2,
+        pumps=2,
+        rate=6.0,
+        again_seconds=8.0,
+        disasters=DISASTERS[database],
+        pause_seconds=0.5,
+        calm_seconds_max=8.0,
+        minutes_max=4.0,
+    )
+    books = run(plan, tmp_path, print)
+    assert books.breaches == []
+    assert books.resends > 0, "nothing had to be sent again: it wasn't bad enough"
+    assert books.leases_over > 0, "nobody died with a claim in hand: it wasn't bad enough"
+    assert books.faults > 0
+    killed_at = {how for _, how in books.kills}
+    assert set(POINTS) <= killed_at
