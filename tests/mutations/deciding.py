@@ -1,6 +1,6 @@
 """Mutations of what is decided: M6 to M8. Data only; each text stands once in its file."""
 
-from tests.mutations.mutation import broken
+from tests.mutations.mutation import Edit, Mutation, broken
 
 _LOOK = "payment/after_look.py"
 
@@ -31,6 +31,7 @@ MUTATIONS = (
         "payment/after_send.py",
         "    if verdict.conflict and not explained and not adopting and payment.acknowledged_at_ms is None:",
         "    if verdict.conflict and not explained and adopting and payment.acknowledged_at_ms is None:",
+        mood="strangers=1",
     ),
     # ---- M7 ---------------------------------------------------------------------------------------------------------
     broken(
@@ -69,6 +70,29 @@ MUTATIONS = (
         "    if replaced.state is State.FAILED:\n",
         "    if replaced.state is not State.SUCCESSFUL:\n",
         mood="replaces=1 late_success=0.3",
+    ),
+    Mutation(
+        "retried_without_proof",
+        "M8",
+        "a retry is the next attempt number, only when the last is `failed`",
+        (
+            Edit(
+                "payment/operator.py",
+                "    if payment.state is not State.FAILED:\n        what, advice = _AGAINST_RETRY[payment.state]\n",
+                "    if payment.state is State.SUCCESSFUL:\n        what, advice = _AGAINST_RETRY[payment.state]\n",
+            ),
+            Edit(
+                "payment/operator.py",
+                "    unproven = standing.closed_by not in _PROVES_FAILURE or (",
+                "    unproven = standing.closed_by in _PROVES_FAILURE and (",
+            ),
+            Edit(
+                "payment/transitions.py",
+                "        Edge(s.FAILED, s.ACCEPTED, t.RETRIED, e.ACCEPTED),\n",
+                "        *(Edge(b, s.ACCEPTED, t.RETRIED, e.ACCEPTED) for b in s if b is not s.SUCCESSFUL),\n",
+            ),
+        ),
+        mood="retries=1 late_success=0.3 lost_answer=0.2",
     ),
     broken(
         "contradiction_dropped",

@@ -51,7 +51,7 @@ MUTATIONS = (
         _WORK,
         "granted = frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)",
         "granted = frozenset(claim for claim in claims if claim.payment_id in {name for name, _ in still})",
-        mood="worker_sleeps=0.7 lost_before_creation=0.3",
+        mood="worker_sleeps=0.9 sleeps=700 spread=400",
     ),
     Mutation(
         "permission_never_ages",
@@ -137,7 +137,7 @@ MUTATIONS = (
         _REASONS,
         "(409, Shape.OBJECT, _REFERENCE): (SendAnswer.ACCEPTED, Cause.NONE)",
         "(409, Shape.OBJECT, _REFERENCE): (SendAnswer.REFUSED, Cause.NONE)",
-        mood="lost_after_creation=0.5 not_found=0.9",
+        mood="strangers=1",
     ),
     broken(
         "never_sent_by_exception_class",
@@ -182,7 +182,7 @@ MUTATIONS = (
         _LOOK,
         "any(send.ending is SendAnswer.REFUSED for send in sends) and not any(send.fate_unknown for send in sends)",
         "any(send.ending is SendAnswer.REFUSED for send in sends)",
-        mood="worker_sleeps=0.7 refusal=0.4 lost_before_creation=0.2",
+        mood="worker_sleeps=0.9 refusal=0.4 sleeps=3000 spread=400",
     ),
     # ---- M5 ---------------------------------------------------------------------------------------------------------
     broken(

@@ -22,6 +22,8 @@ import momo_worker
 NO_PROOF = (NameError, TypeError, AttributeError, ImportError, SyntaxError)
 #: Shorter than the proof's own lives, which are judged at their end only: what is broken shows sooner.
 JOBS_MAX = 40
+#: What a mood may say of a life besides its faults: for how long jobs come, and workers sleep, at most.
+_LENGTHS = {"spread": "spread_seconds", "sleeps": "sleeps_seconds_max"}
 _PLACES = {"mtn": MTN_FAULTS, "ours": OUR_FAULTS, "people": {**PEOPLE, **ODD}}
 
 
@@ -32,11 +34,12 @@ def in_mood(seed: int, mood: str) -> Swarm:
     if not mood:
         return swarm
     wanted = {name: float(often) for name, _, often in (part.partition("=") for part in mood.split())}
-    unknown = set(wanted) - {name for place in _PLACES.values() for name in place} - {"calm"}
+    unknown = set(wanted) - {name for place in _PLACES.values() for name in place} - {"calm", *_LENGTHS}
     if unknown:
         raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
     chances = {place: {name: wanted[name] for name in names if name in wanted} for place, names in _PLACES.items()}
-    return replace(swarm, mode=Mode.USUAL, same_again="off", send_window_minutes=25, **chances)
+    lengths = {_LENGTHS[name]: wanted[name] for name in _LENGTHS if name in wanted}
+    return replace(swarm, mode=Mode.USUAL, same_again="off", send_window_minutes=25, **chances, **lengths)
 
 
 def lived(seed: int) -> dict[str, Any]:

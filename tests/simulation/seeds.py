@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -26,6 +26,7 @@ from tests.simulation.checkers import (
     searched,
     send_bounds,
     sums,
+    taken,
     tally,
 )
 from tests.support.ledger_world import HandClock
@@ -55,6 +56,7 @@ CHECKERS = (
     searched,
     mtn_said,
     pace,
+    taken,
 )
 _STORIES_MAX = 3
 
@@ -102,8 +104,8 @@ class Totals:
             self.stories.append(f"seed {world.swarm.seed}, {checker}: {one.what}\n{world.swarm}\n{told}")
 
 
-def run_seeds(seeds: Iterable[int]) -> Totals:
-    """Live through these seeds, one after another."""
+def run_seeds(seeds: Iterable[int], *, jobs_max: int | None = None) -> Totals:
+    """Live through these seeds, one after another, each with so many jobs at most."""
     totals, began = Totals(), time.monotonic()
     before = structlog.get_config()
     # Alerts by the thousand are what these lives are about; printing them would be most of the time.
@@ -116,7 +118,9 @@ def run_seeds(seeds: Iterable[int]) -> Totals:
             migrate(ledger)
             ledger.close()
             for seed in seeds:
-                _live(swarm_of(seed), template, folder, totals)
+                swarm = swarm_of(seed)
+                jobs = swarm.jobs if jobs_max is None else min(swarm.jobs, jobs_max)
+                _live(replace(swarm, jobs=jobs), template, folder, totals)
     finally:
         structlog.configure(**before)
     totals.seconds = time.monotonic() - began

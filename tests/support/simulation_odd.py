@@ -1,17 +1,29 @@
-"""Odd deeds that few seeds' options name: settings that change, amounts with a fraction, minutes without any pump. By dice of their own.
+"""Odd deeds that few seeds' options name: other settings, fractions, no pump for a while, hasty retries, a stranger's reference. By dice of their own.
 
 They are apart from the swarm's dice, so that a new one moves no other seed's life.
 """
 
+import base64
+import json
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from momo_worker.ledger.engine import LEDGER_FAILURES
+from momo_worker.payment.operator import By
+from momo_worker.payment.payment import Product
+from momo_worker.payment.reference import reference_id
+from momo_worker.simulator.messages import Request
+from momo_worker.steps import operator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.simulation import Simulation
 
 #: How often a life has each of them.
-ODD = {"settings_change": 0.3, "fractions": 0.2, "pumps_away": 0.15}
+ODD = {"settings_change": 0.3, "fractions": 0.2, "pumps_away": 0.15, "retries": 0.4, "strangers": 0.15}
 
 
 class Odd:
@@ -23,19 +35,39 @@ class Odd:
         happens = {name: self.rng.random() < often for name, often in ODD.items()}
         self.happens = {name for name, does in happens.items() if does or world.swarm.chance(name) > 0}
         self.pumps_back_at = 0.0
+        #: References that a stranger used at MTN before we did.
+        self.taken: set[str] = set()
 
     def begin(self) -> None:
-        world, rng = self.world, self.rng
-        busy = world.swarm.spread_seconds
-        if "settings_change" in self.happens:
-            for number in range(1, 4):
-                world.scheduler.after(rng.uniform(1.0, busy + 300.0), lambda n=number: self._other_settings(n))
-        if "fractions" in self.happens:
-            for number in range(3):
-                world.scheduler.after(rng.uniform(0.0, busy), lambda n=number: self._fraction(n))
-        if "pumps_away" in self.happens:
-            for _ in range(2):
-                world.scheduler.after(rng.uniform(60.0, busy + 500.0), self._no_pump)
+        early = self.world.swarm.spread_seconds
+        late = early + 500.0
+        deeds: dict[str, tuple[int, float, Callable[[int], None]]] = {
+            "settings_change": (3, early + 300.0, self._other_settings),
+            "fractions": (3, early, self._fraction),
+            "retries": (self.rng.randint(5, 25), late, self._retry),
+            "strangers": (3, early, self._stranger),
+            "pumps_away": (2, late, self._no_pump),
+        }
+        for name, (count, until, deed) in deeds.items():
+            for number in range(count if name in self.happens else 0):
+                self.world.scheduler.after(self.rng.uniform(0.0, until), partial(deed, number))
+
+    def _retry(self, _number: int) -> None:
+        """An operator in haste: any payment, in any state, and now and then two operators at once."""
+        world = self.world
+        ids = world.rows("SELECT id FROM payment WHERE state <> 'successful' ORDER BY state = 'failed' DESC, id")
+        if not ids or not world.faults_on:
+            return
+        chosen = ids[min(int(self.rng.expovariate(4 / len(ids))), len(ids) - 1)]
+        for _ in range(self.rng.choice((1, 1, 2))):
+            try:
+                decided = operator.retry(world.parts, chosen, by=By("operator", "haste"), producer_knows=True)
+            except LEDGER_FAILURES:
+                world.count("a retry met a failing ledger")
+                continue
+            said = "refused" if decided is not None and decided.refused else "done"
+            world.count(f"retry {said}")
+            world.tell(chosen, f"an operator retries: {said}")
 
     def pumps_rest_seconds(self) -> float:
         """How long no pump turns, from now."""
@@ -65,7 +97,62 @@ class Odd:
         )
         world.count("fraction")
 
-    def _no_pump(self) -> None:
+    def _stranger(self, number: int) -> None:
+        """Another installation under the same namespace has paid the very same job already: a 409 says that, and not by whom (M6)."""
+        world = self.world
+        job = {
+            "operation": "disburse",
+            "idempotency_key": f"{world.swarm.seed}-stranger-{number}",
+            "amount": "7000",
+            "currency": "UGX",
+            "msisdn": "256772123401",
+            "account": "default",
+            "external_id": f"stranger-{number}",
+        }
+        account = world.parts.accounts["default"]
+        ours = account.credentials[Product.DISBURSEMENT]
+        reference = reference_id(world.parts.namespace, "default", "disburse", job["idempotency_key"], 1)
+        basic = base64.b64encode(f"{ours.api_user}:{ours.api_key}".encode()).decode()
+        key = {"Ocp-Apim-Subscription-Key": ours.subscription_key}
+        token = self._at_mtn("/disbursement/token/", {**key, "Authorization": f"Basic {basic}"}, {})
+        headers = {
+            **key,
+            "Authorization": f"Bearer {token.get('access_token')}",
+            "X-Reference-Id": reference,
+            "X-Target-Environment": account.market.target_environment,
+            "Content-Type": "application/json",
+        }
+        body = {
+            "amount": job["amount"],
+            "currency": job["currency"],
+            "externalId": job["external_id"],
+            "payee": {"partyIdType": "MSISDN", "partyId": job["msisdn"]},
+            "payerMessage": "theirs",
+            "payeeNote": "theirs",
+        }
+        self._at_mtn("/disbursement/v1_0/transfer", headers, body)
+        if world.mtn_rows(f"SELECT reference FROM payments WHERE reference = '{reference}'"):
+            self.taken.add(reference)
+            world.count("a stranger used our reference")
+            world.people.send(job)
+
+    def _at_mtn(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        reply = self.world.model.handle(Request.of("POST", path, headers, json.dumps(body).encode()))
+        try:
+            return dict(reply.json())
+        except ValueError:
+            return {}
+
+    def not_ours(self) -> set[str]:
+        """References under which what MTN moved was a stranger's, as far as this ledger says."""
+        believed = set(
+            self.world.rows(
+                "SELECT a.reference_id FROM attempt AS a JOIN payment AS p ON p.id = a.payment_id WHERE p.state = 'successful'"
+            )
+        )
+        return self.taken - believed
+
+    def _no_pump(self, _number: int) -> None:
         """Every pump is down for a while: permissions grow old, leases end, and nobody notices."""
         if self.world.faults_on:
             self.pumps_back_at = self.world.scheduler.now + self.rng.uniform(300.0, 1500.0)

@@ -10,7 +10,10 @@ def check(world: Simulation) -> list[Broken]:
         return []
     owners = dict(world.rows("SELECT reference_id, payment_id FROM attempt"))
     moved: dict[str | None, int] = {}
+    not_ours = world.odd.not_ours()
     for row in world.mtn_rows("SELECT reference, amount_minor FROM movements"):
+        if row["reference"] in not_ours:
+            continue
         owner = owners.get(row["reference"])
         moved[owner] = moved.get(owner, 0) + row["amount_minor"]
     found = []
