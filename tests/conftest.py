@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 from tests.support.ledger_world import World, a_world
 from tests.support.postgres import Postgres
 from tests.support.simulator import SimulatorControl, running_simulator
+from tests.support.simulator_model import close_all
 from tests.support.valkey import Valkey
 
 from momo_worker.clock import SystemClock
 from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.migrate import migrate
 from momo_worker.ledger.schema import metadata
+
+# How long an example takes, and how fast it is made up, tells how busy the machine is and nothing of the code.
+settings.register_profile("momo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("momo")
 
 
 @pytest.fixture
@@ -69,6 +75,13 @@ def shared_simulator() -> Iterator[SimulatorControl]:
     """The session's fake MTN, in a process of its own. Payments end within 50 ms here; a test that wants otherwise sets it."""
     with running_simulator(seed=7, settings={"settle_seconds_min": 0.01, "settle_seconds_max": 0.05}) as control:
         yield control
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_closed() -> Iterator[None]:
+    """From Python 3.13 on a connection that nobody closed is a warning, and warnings are errors here."""
+    yield
+    close_all()
 
 
 @pytest.fixture
