@@ -11,7 +11,7 @@ import redis
 from sqlalchemy.exc import DBAPIError
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import outbox, stops, views
+from momo_worker.ledger import outbox, recovery, stops, views
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.payment.payment import Queue, Work
 
@@ -31,6 +31,8 @@ class Verdict:
 
     healthy: bool
     reasons: tuple[str, ...]
+    #: What a person should know and a restart wouldn't mend.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,26 @@ class Health:
     def ask(self) -> Verdict:
         """Look at the ledger and Redis now."""
         reasons: list[str] = [] if self._alive() else ["a loop of this process has stopped"]
+        notes: list[str] = []
         try:
             reasons += self._ledger_reasons()
+            notes += self._notes()
         except LEDGER_FAILURES as error:
             reasons.append(f"the ledger can't be read: {error.orig if isinstance(error, DBAPIError) else error}")
         try:
             self._redis.ping()
         except redis.RedisError as error:
             reasons.append(f"Redis doesn't answer: {error}")
-        return Verdict(not reasons, tuple(reasons))
+        return Verdict(not reasons, tuple(reasons), tuple(notes))
+
+    def _notes(self) -> list[str]:
+        with self._parts.ledger.read() as tx:
+            found = recovery.current(tx)
+        if found is None:
+            return []
+        return [
+            f"the ledger was restored ({found.why}) and is in recovery: nothing is sent until `momo recover --release`"
+        ]
 
     def _ledger_reasons(self) -> list[str]:
         with self._lock, self._parts.ledger.read() as tx:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from momo_worker.celery_settings import QUEUE_KEYS
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import outbox, stops, views
+from momo_worker.ledger import outbox, recovery, stops, views
 from momo_worker.ledger.engine import Tx
 from momo_worker.metrics import Reading
 from momo_worker.payment.payment import Queue, Work
@@ -41,6 +41,10 @@ def _ledger(tx: Tx, parts: Parts) -> Iterator[Reading]:
     yield Reading("momo_outbox_lag_seconds", (), max(0, tx.now_ms - oldest) / 1000 if oldest else 0)
     for pause in stops.pauses(tx):
         yield Reading("momo_paused", (("account", pause.account), ("product", pause.product), ("run", pause.run)), 1)
+    restored = recovery.current(tx)
+    if restored is not None:
+        yield Reading("momo_recovery", (("why", restored.why),), 1)
+        yield Reading("momo_recovery_searches", (), recovery.open_searches(tx, restored.id))
     for (account, product), gate in stops.gates(tx).items():
         if gate.closed_at_ms is not None:
             yield Reading(

@@ -327,6 +327,11 @@ def tallies(tx: Tx, recovery_id: int) -> list[Tally]:
     return [Tally(row[0], row[1], row[2], row[3], row[4], int(row[5]), int(row[6]), row[7]) for row in rows]
 
 
+def waiting_again(tx: Tx) -> int:
+    """How many jobs that were read again wait for another payment."""
+    return int(tx.conn.execute(text("SELECT count(*) FROM waiting_job WHERE door = 'recovery'")).scalar_one())
+
+
 _SENDABLE = text(
     "SELECT p.id FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery "
     "AND s.outcome IN :outcomes AND p.state = 'held' AND p.held_cause = 'recovery' AND p.id > :after ORDER BY p.id LIMIT :limit"

@@ -223,6 +223,13 @@ def _keep_attempts(
             moves.follow_late(tx, after.id, number, tx.now_ms + parts.rules.late_looks_ms[0], 0)
 
 
+def _told_since(found: recovery.Recovery) -> int:
+    """From when on the restored ledger may have told something under its old epoch."""
+    if found.lost_from_ms is not None:
+        return found.lost_from_ms
+    return 0 if found.tide_found == 0 else found.began_at_ms
+
+
 def _end_if_done(parts: Parts) -> None:
     with parts.ledger.read() as tx:
         found = recovery.current(tx)
@@ -230,7 +237,7 @@ def _end_if_done(parts: Parts) -> None:
             return
     # Whoever recorded an outcome after the ledger was swapped under it, and before the epoch rose, was heard by nobody.
     with parts.ledger.read() as tx:
-        since, epoch = found.lost_from_ms or 0, found.epoch
+        since, epoch = _told_since(found), found.epoch
         stale = outbox.of_older_epoch(tx, since, epoch)
     for at in range(0, len(stale), _PIECE):
         with parts.ledger.write() as tx:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from momo_worker.cli.deeds.finding import Finding, fail, ok, warn
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.clock import Clock
-from momo_worker.ledger import installation, outbox, stops, views
+from momo_worker.ledger import installation, outbox, recovery, stops, views
 from momo_worker.ledger.engine import Ledger, LedgerError, Tx
 from momo_worker.ledger.revision import newest
 from momo_worker.payment.payment import Queue, Work
@@ -30,6 +30,7 @@ def check_ledger(ledger: Ledger, settings: Settings, clock: Clock) -> Iterator[F
             return
         yield from _identity(tx, us, settings)
         yield from _pump(tx, us)
+        yield from _recovery(tx)
         yield from _stops(tx)
         yield from _desk(tx)
         yield from _lags(tx, settings)
@@ -78,6 +79,18 @@ def _pump(tx: Tx, us: installation.Installation) -> Iterator[Finding]:
         )
     else:
         yield ok("pump", f"alive, tide {us.tide}")
+
+
+def _recovery(tx: Tx) -> Iterator[Finding]:
+    found = recovery.current(tx)
+    if found is None:
+        yield ok("recovery", "the ledger is not in recovery")
+        return
+    yield fail(
+        "recovery",
+        f"the ledger is in recovery since {moment(found.began_at_ms)} ({found.why}): nothing is sent",
+        "`momo recover` shows what is known and what waits; `momo recover --release` ends it",
+    )
 
 
 def _stops(tx: Tx) -> Iterator[Finding]:

@@ -1,0 +1,395 @@
+"""A ledger that was restored: noticed by itself, sends nothing, asks MTN about everything, and goes on by a person's word."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, insert, select
+from tests.support.ledger_world import NAMESPACE, World, a_job, a_world, an_account, an_entry, found_as
+
+from momo_worker.commons.tidemark import Tidemark
+from momo_worker.ledger import recovery as book
+from momo_worker.ledger import stops
+from momo_worker.ledger.schema import metadata
+from momo_worker.payment.payment import Payment
+from momo_worker.payment.reference import reference_id
+from momo_worker.payment.tide import Copy, KeptPause, Why
+from momo_worker.payment.transitions import HeldCause, State
+from momo_worker.payment.verdict import LookAnswer, LookVerdict, RenderedRequest, SendAnswer, SendVerdict, Status
+from momo_worker.steps import intake, operator, recovery, recovery_search
+from momo_worker.steps.rescue import Rescue
+
+HOUR = 3_600.0
+#: A call's whole time and MTN's grace: from then on a 404 counts.
+SETTLED_SECONDS = 361.0
+
+
+@dataclass
+class Mtn:
+    """What MTN has, by reference: answers POSTs and looks as it would."""
+
+    has: dict[str, Status] = field(default_factory=dict)
+    lost_words: set[str] = field(default_factory=set)
+
+    def send(self, request: RenderedRequest, _secondary: bool) -> SendVerdict:
+        if request.reference_id in self.has:
+            return SendVerdict(SendAnswer.ACCEPTED, code="RESOURCE_ALREADY_EXIST", http_status=409)
+        self.has[request.reference_id] = Status.PENDING
+        return SendVerdict(SendAnswer.ACCEPTED, http_status=202)
+
+    def look(self, request: RenderedRequest) -> LookVerdict:
+        if request.reference_id in self.lost_words:
+            return LookVerdict(LookAnswer.NO_WORD, http_status=503)
+        status = self.has.get(request.reference_id)
+        if status is None:
+            return LookVerdict(LookAnswer.NOT_FOUND, http_status=404)
+        return LookVerdict(LookAnswer.FOUND, status, status.value, http_status=200)
+
+
+@dataclass
+class Restored:
+    """A world, its MTN, and the backup that may come back."""
+
+    world: World
+    mtn: Mtn
+    kept: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    copy: Copy | None = None
+
+    def backup(self) -> None:
+        """Everything the ledger holds now."""
+        with self.world.ledger.read() as tx:
+            self.kept = {
+                table.name: [dict(row) for row in tx.conn.execute(select(table)).mappings()]
+                for table in metadata.sorted_tables
+            }
+
+    def restore(self) -> None:
+        """The ledger as it was at the backup; what is outside of it stays."""
+        with self.world.ledger.write() as tx:
+            for table in reversed(metadata.sorted_tables):
+                tx.conn.execute(table.delete())
+            for table in metadata.sorted_tables:
+                if self.kept[table.name]:
+                    tx.conn.execute(insert(table), self.kept[table.name])
+
+    def tide(self, *, first: bool = False) -> recovery.Raised:
+        """A pump's pass, with the copies that it left."""
+        raised = recovery.raise_tide(self.world.parts, [self.copy] if self.copy else [], first=first)
+        self.copy = raised.copy
+        return raised
+
+    def new_process(self) -> None:
+        """Nothing is remembered but what Redis keeps."""
+        mark = Tidemark(self.copy.ledger_id if self.copy else "", str(NAMESPACE), lambda: self.copy)
+        self.world.parts = replace(self.world.parts, tidemark=mark)
+
+    def current(self) -> book.Recovery:
+        with self.world.ledger.read() as tx:
+            found = book.current(tx)
+        assert found is not None
+        return found
+
+    def reread(self, *entries: intake.Entry) -> None:
+        """The pump reads the jobs stream again."""
+        ends = [entry.source.rpartition("/")[2] for entry in entries]
+        reading = recovery.next_reading(self.world.parts, stream_end=ends[-1] if ends else "0-0", stream_begin=None)
+        assert reading is not None
+        if entries:
+            intake.take_in(self.world.parts, [replace(entry, door=intake.AGAIN) for entry in entries])
+            recovery.note_read(self.world.parts, reading, ends[-1], len(entries))
+        recovery.note_read(self.world.parts, reading, None, 0)
+
+    def search(self, *, seconds: float = SETTLED_SECONDS) -> None:
+        """List every payment, ask at once, and once more when a 404 counts."""
+        while recovery.list_payments(self.world.parts):
+            pass
+        for wait in (0.0, seconds, 60.0):
+            self.world.clock.on(wait)
+            while recovery_search.search(self.world.parts):
+                pass
+
+    def release(self, **options: Any) -> recovery.Released:
+        found = recovery.release(self.world.parts, actor="ada", reason="checked", **options)
+        assert found is not None
+        return found
+
+    def outcomes(self) -> dict[str, str | None]:
+        return dict(self.world.rows("SELECT payment_id, outcome FROM search ORDER BY payment_id"))
+
+    def pay(self, payment_id: str, status: Status = Status.SUCCESSFUL) -> Payment:
+        """Send it, and MTN ends it so."""
+        self.world.release()
+        self.world.send([payment_id])
+        assert self.world.payment(payment_id).state is State.PENDING
+        self.mtn.has[self.world.payment(payment_id).reference_id] = status
+        self.world.run_until(lambda: self.world.payment(payment_id).state.value in ("successful", "failed"), step=5.0, seconds_max=600)
+        return self.world.payment(payment_id)
+
+    def reference(self, key: str, attempt: int) -> str:
+        return reference_id(NAMESPACE, "default", "disburse", key, attempt)
+
+
+@pytest.fixture
+def restored(world: World) -> Restored:
+    """A ledger with a living pump, and MTN with a memory."""
+    found = Restored(world, Mtn())
+    world.mtn.on_send, world.mtn.on_look = found.mtn.send, found.mtn.look
+    found.tide(first=True)
+    found.new_process()
+    return found
+
+
+def stream_entry(key: str, at: int, **changes: Any) -> intake.Entry:
+    return an_entry(a_job(key, **changes), f"momo:jobs/{at}-0")
+
+
+# ---- noticing ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_behind_its_copy_is_in_recovery_and_sends_nothing(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.backup()
+    restored.tide()
+    assert restored.tide().began is None
+    restored.restore()
+    restored.new_process()
+
+    began = restored.tide(first=True).began
+
+    assert began is not None
+    assert (began.why, began.tide_found, began.tide_known) == (Why.BEHIND, 1, 3)
+    assert (began.epoch, restored.copy.epoch, restored.copy.tide) == (2, 2, 4)
+    world.turn()
+    world.send([found])
+    assert world.mtn.references() == []
+    assert world.payment(found).state is State.ACCEPTED
+    assert restored.tide().began is None
+
+
+def test_before_anybody_has_noticed_a_process_that_saw_more_sends_nothing(restored: Restored) -> None:
+    world = restored.world
+    restored.backup()
+    (first,) = world.accept("first")
+    restored.tide()
+    world.send([first])
+    assert len(world.mtn.left) == 1
+    # A process without Redis knows what it read itself.
+    seen = world.parts.tidemark.seen
+    assert seen == restored.copy.tide
+    restored.restore()
+    (found,) = world.accept("second")
+    world.parts.tidemark._read_copy = lambda: None
+    world.send([found])
+    # And one that has just begun knows what Redis keeps.
+    restored.new_process()
+    world.send(world.release())
+    assert len(world.mtn.left) == 1
+    assert world.payment(found).state is State.ACCEPTED
+
+
+def test_a_process_whose_redis_names_another_ledger_sends_nothing(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.copy = replace(restored.copy, ledger_id="another")
+    world.send([found])
+    assert world.mtn.references() == []
+
+
+def test_an_empty_ledger_under_a_used_namespace_is_in_recovery(restored: Restored) -> None:
+    restored.backup()
+    restored.kept["installation"][0] |= {"tide": 0, "ledger_id": "new"}
+    restored.tide()
+    restored.copy = replace(restored.copy, epoch=7)
+    restored.restore()
+    restored.new_process()
+    began = restored.tide(first=True).began
+    assert began is not None
+    # Above what any consumer has seen, however new the ledger is; and every job that is kept is read.
+    assert (began.why, began.epoch, began.jobs_from, began.lost_from_ms) == (Why.EMPTY, 8, "0-0", None)
+
+
+def test_a_used_ledger_without_any_copy_is_in_recovery_unless_somebody_raises_its_tide(restored: Restored) -> None:
+    world = restored.world
+    restored.copy = None
+    world.parts = replace(world.parts, tidemark=Tidemark())
+    assert restored.tide(first=True).began is None
+    restored.copy = None
+    world.clock.on(60)
+    began = recovery.raise_tide(world.parts, [], first=True).began
+    assert began is not None
+    assert began.why == Why.NO_COPY
+    # It is in recovery already, so nothing is begun again.
+    world.clock.on(60)
+    assert recovery.raise_tide(world.parts, [], first=True).began is None
+
+
+def test_another_installations_copy_says_nothing(restored: Restored) -> None:
+    other = Copy("x", "another namespace", 10_000, 9, 0)
+    assert recovery.raise_tide(restored.world.parts, [other]).began is None
+
+
+def test_a_second_restore_is_a_second_recovery_above_the_first(restored: Restored) -> None:
+    restored.world.accept("k")
+    restored.backup()
+    restored.tide()
+    restored.restore()
+    first = restored.tide().began
+    restored.restore()
+    second = restored.tide().began
+    assert first is not None
+    assert second is not None
+    assert second.epoch == first.epoch + 1
+    assert restored.current().id == second.id
+
+
+def test_a_pause_that_the_restore_took_away_is_put_back(restored: Restored) -> None:
+    world = restored.world
+    restored.backup()
+    with world.ledger.write() as tx:
+        stops.add_pause(tx, account="default", product="", run="", reason="fraud", actor="eve")
+    restored.tide()
+    assert restored.copy.pauses == (KeptPause("default", "", "", "fraud", "eve"),)
+    restored.restore()
+    restored.tide()
+    with world.ledger.read() as tx:
+        (pause,) = stops.pauses(tx)
+    assert (pause.account, pause.reason, pause.actor) == ("default", "fraud", "recovery, for eve")
+
+
+# ---- what MTN knows ------------------------------------------------------------------------------------------------------
+
+
+def lost(restored: Restored, deed: Callable[[], Any]) -> None:
+    """Backup, what happens after it, restore, and a pump that notices; the jobs stream is kept and holds nothing."""
+    restored.backup()
+    restored.world.clock.on(HOUR)
+    deed()
+    restored.tide()
+    restored.restore()
+    restored.new_process()
+    assert restored.tide(first=True).began is not None
+
+
+def test_what_was_paid_after_the_backup_is_found_and_not_paid_again(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: restored.pay(found))
+    assert world.payment(found).state is State.ACCEPTED
+    restored.reread()
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+    assert world.payment(found).state is State.PENDING
+    assert restored.release().done
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert len(world.mtn.left) == 1
+    (last,) = [event for event in world.events(found) if event["type"] == "momo.payment.successful"]
+    assert (last["data"]["epoch"], last["data"]["attempt"]) == (2, 1)
+
+
+def test_what_was_retried_after_the_backup_is_found_under_its_last_attempt(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+
+    def fails_and_is_paid_at_the_third() -> None:
+        # The second was refused without a trace, so MTN has the first and the third.
+        restored.pay(found, Status.FAILED)
+        restored.mtn.has[restored.reference("k", 3)] = Status.SUCCESSFUL
+
+    lost(restored, fails_and_is_paid_at_the_third)
+    restored.reread()
+    restored.search()
+    payment = world.payment(found)
+    assert (payment.state, payment.attempt, payment.reference_id) == (State.PENDING, 3, restored.reference("k", 3))
+    restored.release()
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert "failed" not in world.types(found)
+    assert len(world.mtn.left) == 1
+
+
+def test_a_failure_whose_retry_was_lost_is_opened_again(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.pay(found, Status.FAILED)
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 2): Status.SUCCESSFUL}))
+    restored.reread()
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert world.types(found)[-2:] == ["pending", "successful"]
+    assert world.payment(found).attempt == 2
+
+
+def test_until_the_search_is_over_no_failure_of_an_earlier_attempt_is_told(restored: Restored) -> None:
+    """R6: the producer would pay again under another key, and attempt 2 is paid."""
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    reference = world.payment(found).reference_id
+
+    def fails_and_is_retried() -> None:
+        restored.mtn.has[reference] = Status.FAILED
+        restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+
+    lost(restored, fails_and_is_retried)
+    world.clock.on(HOUR)
+    world.turn()
+    world.look([found])
+    assert world.payment(found).state is State.PENDING
+    assert world.mtn.looked == []
+    restored.reread()
+    restored.search()
+    world.run_until(lambda: world.payment(found).state is not State.PENDING)
+    assert world.types(found)[-1] == "successful"
+    assert "failed" not in world.types(found)
+
+
+def test_what_was_never_sent_waits_for_a_person_who_may_let_it_go(restored: Restored) -> None:
+    world = restored.world
+    cancelled, wanted = world.accept("cancelled", "wanted")
+    lost(restored, lambda: operator.cancel(world.parts, cancelled, actor="eve", reason="left"))
+    restored.reread()
+    restored.search(seconds=0.0)
+    # A 404 counts only when what the lost ledger had sent must be visible.
+    assert set(restored.outcomes().values()) == {None}
+    assert restored.release().done is False
+    restored.search()
+    assert restored.outcomes() == dict.fromkeys((cancelled, wanted), "unsent")
+    assert {world.payment(each).held_cause for each in (cancelled, wanted)} == {HeldCause.RECOVERY}
+    assert world.mtn.left == []
+    released = operator.cancel(world.parts, cancelled, actor="ada", reason="was cancelled before")
+    assert released is not None
+    assert released.payment.state is State.CANCELLED
+    done = restored.release(send_unsent=True)
+    assert (done.done, done.let_go) == (True, 1)
+    restored.pay(wanted)
+    assert world.mtn.references() == [world.payment(wanted).reference_id]
+    assert world.rows("SELECT action, actor FROM journal ORDER BY id")[-1] == ("recovery released", "ada")
+
+
+def test_a_release_without_more_leaves_the_unsent_on_the_desk(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    assert restored.release().done
+    world.clock.on(HOUR)
+    world.turn()
+    assert world.payment(found).state is State.HELD
+    assert world.mtn.left == []
+
+
+def test_nothing_expires_before_it_was_looked_for(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k", operation="collect")
+    lost(restored, lambda: restored.mtn.has.update({reference_id(NAMESPACE, "default", "collect", "k", 1): Status.SUCCESSFUL}))
+    world.clock.on(HOUR)
+    Rescue(world.parts).run()
+    assert world.payment(found).state is State.ACCEPTED
+    restored.reread()
+    restored.search()
+    assert world.payment(found).state is State.PENDING
