@@ -19,7 +19,7 @@ endif
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint demo bench bench-budget proof-mutations constraints clean $(MARK).place.stale
+.PHONY: help test lint demo bench bench-budget chaos proof-mutations constraints clean $(MARK).place.stale
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ bench-budget: $(MARK).test  ## a run by four workers and two pumps at MTN's own 
 
 proof-mutations: $(MARK).test  ## break each rule of money on purpose, and see the simulation catch it
 	@$(BIN)/python -m tests.mutations --write
+
+chaos: $(MARK).test  ## kill everything a thousand times and compare the books: half an hour
+	@$(BIN)/python -m tests.chaos --write
 
 $(MARK).place: $(STALE_PLACE)
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or later is needed, and none of these is one: $(PYTHONS)." \

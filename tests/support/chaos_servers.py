@@ -24,6 +24,7 @@ from tests.support.valkey import Valkey
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _DISK_BYTES = {SQLITE: 192 * 1024 * 1024, POSTGRESQL: 1024 * 1024 * 1024}
+_FAILING = 0.04
 _FILLER_PIECE = b"\0" * 4096
 
 
@@ -106,6 +107,9 @@ class Mtn:
             data=self.data, port=self._port, seed=self.seed + self.kills, settings=self.settings, chaos=self.chaos
         )
         self._port = int(self.url.rpartition(":")[2])
+        if self.chaos:
+            # Its moods are faults of the line; some payments fail as payments do.
+            self.control.fault("fail", probability=_FAILING, code="INTERNAL_PROCESSING_ERROR")
 
     def kill(self) -> None:
         """kill -9. What it had counted in memory is read before."""

@@ -1,0 +1,110 @@
+"""`make chaos`: both databases and a Sentinel in turn, killed a thousand times; prints progress and tables, writes them into docs/chaos.md. Exit 1 on any breach.
+
+Every process and server is started here, on free ports of 127.0.0.1, and ended here, on Ctrl-C too.
+"""
+
+import argparse
+import os
+import platform
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.chaos_run import run
+from tests.support.chaos_servers import POSTGRESQL, SQLITE
+from tests.support.chaos_stage import Plan
+from tests.support.chaos_tables import report
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "chaos.md"
+BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+BOTH, SENTINEL = "both", "sentinel"
+#: Sentinel's stage is for failovers; kills have their say in the others.
+_SENTINEL_SHARE = 0.06
+_SENTINEL_DISASTERS = ("Sentinel's master killed", "every process of ours killed")
+
+
+def main() -> int:
+    options = _arguments().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    print(f"seed {options.seed}", flush=True)
+    books = []
+    with tempfile.TemporaryDirectory(prefix="momo-chaos-") as folder:
+        for plan in plans(options):
+            own = Path(folder) / plan.name
+            own.mkdir()
+            found = run(plan, own, lambda line: print(line, flush=True))
+            books.append(found)
+            if found.breaches and options.keep:
+                shutil.move(own, options.keep / plan.name)
+    text = report(books, options.seed, _machine())
+    print(f"\n{text}\n", flush=True)
+    breaches = [f"{one.plan.name}: {breach}" for one in books for breach in one.breaches]
+    for breach in breaches:
+        print(f"BREACH {breach}", flush=True)
+    if options.write:
+        write(text, options.write)
+    if breaches:
+        print(f"{len(breaches)} breaches with seed {options.seed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=1000, help="kill -9 altogether, at least")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--database", choices=[SQLITE, POSTGRESQL, SENTINEL, BOTH], default=BOTH)
+    parser.add_argument("--minutes", type=float, default=40.0, help="altogether; what isn't done by then is a breach")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each disaster comes, on each database")
+    parser.add_argument("--rate", type=float, default=8.0, help="payments a second")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--pumps", type=int, default=3)
+    parser.add_argument("--frozen-seconds", type=float, default=60.0, help="how long Redis is frozen")
+    parser.add_argument("--write", type=Path, nargs="?", const=PAGE, help="the page to write the tables into")
+    parser.add_argument("--keep", type=Path, help="where logs and ledgers of a stage with a breach are kept")
+    return parser
+
+
+def plans(options: argparse.Namespace) -> list[Plan]:
+    """One for each database; with both, a Sentinel's too."""
+    names = [SQLITE, POSTGRESQL, SENTINEL] if options.database == BOTH else [options.database]
+    shares = {SQLITE: 0.5, POSTGRESQL: 0.5, SENTINEL: _SENTINEL_SHARE}
+    total = sum(shares[name] for name in names)
+    return [
+        Plan(
+            name=name,
+            database=SQLITE if name == SENTINEL else name,
+            seed=options.seed + place,
+            kills=max(1, round(options.kills * shares[name] / total)),
+            workers=options.workers,
+            pumps=options.pumps,
+            rate=options.rate,
+            sentinel=name == SENTINEL,
+            disasters=_SENTINEL_DISASTERS if name == SENTINEL else (),
+            every_point=name != SENTINEL,
+            rounds=options.rounds,
+            frozen_seconds=options.frozen_seconds,
+            minutes_max=options.minutes * shares[name] / total,
+        )
+        for place, name in enumerate(names)
+    ]
+
+
+def write(text: str, page: Path) -> None:
+    """Between the marks, and nothing else of the page."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{page} has no marks {BEGIN} and {END}")
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
