@@ -16,13 +16,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from tests.support.ledger_world import NAMESPACE, HandClock, Silent, _explained, an_account
 from tests.support.simulation_mtn import MTN_EPOCH, Post, SimulatedSlots, a_model, in_process_client
 from tests.support.simulation_odd import Odd
 from tests.support.simulation_people import People, StoppedTime
 from tests.support.simulation_pump import SimulatedPump
+from tests.support.simulation_reading import LedgerReader
 from tests.support.simulation_scheduler import Killed, Scheduler, Task
 from tests.support.simulation_seen import Seen
 from tests.support.simulation_streams import SimulatedConsumer, SimulatedJobs, SimulatedQueue, SimulatedResults
@@ -121,6 +122,8 @@ class Simulation:
         self.seen = Seen()
         self.stopped: list[StoppedTime] = []
         self.faults_on = False
+        #: Nobody acts any more; who sleeps is waited for.
+        self.waking = False
         #: Counts what was done, so that pumps know when nothing is.
         self.progress = 0
         self.jumped_seconds = 0.0
@@ -130,6 +133,7 @@ class Simulation:
         self.model = a_model(swarm, lambda: MTN_EPOCH + self.clock.elapsed_seconds, random.Random(f"mtn {swarm.seed}"))
         self.ledger = SimulatedLedger(url, self.clock, clock_rules=True, pool_size=4)
         event.listen(self.ledger.engine, "connect", _without_waiting_for_the_disk)
+        self._reader = LedgerReader(url)
         self.parts = self._parts()
         self.jobs = SimulatedJobs(self)
         self.results = SimulatedResults(self)
@@ -189,6 +193,7 @@ class Simulation:
     def end_faults(self) -> None:
         """Nothing more goes wrong; who still sleeps has slept long enough, once it wakes."""
         self.people.end()
+        self.waking = True
         self.scheduler.run_until(self.scheduler.now + 36_000.0, lambda: not self._asleep())
         self.faults_on = False
         self.model.faults.clear()
@@ -210,9 +215,10 @@ class Simulation:
         """MTN's callbacks arrive as hints, some invented by strangers."""
         for callback in self.model.due_callbacks(self.model.clock()):
             self.people.callback(callback.url, callback.reference)
-        if self.faults_on and self.swarm.chance("callbacks_invented") and self.trace:
+        busy = self.faults_on and not self.waking
+        if busy and self.swarm.chance("callbacks_invented") and self.trace:
             self.people.invented_callback()
-        self.scheduler.after(self.rng.uniform(2.0, 20.0) if self.faults_on else 300.0, self._callbacks)
+        self.scheduler.after(self.rng.uniform(2.0, 20.0) if busy else 300.0, self._callbacks)
 
     def _odd_moments(self) -> None:
         """Clocks jump, the results stream loses its tail."""
@@ -236,6 +242,8 @@ class Simulation:
         task = Task(f"{kind} {len(self.scheduler.running)}", fate_at=self._fate_at(kind))
         if task.fate_at is not None:
             task.fate = self._fate()
+            # Among the first calls of a batch as well as among its last.
+            task.passes = self.rng.choice((0, self.rng.randrange(len(message.ids))))
         self.count(f"{kind} tasks")
         work = self._send if message.work is Work.SEND else self._look
         self.scheduler.start(task, lambda: self._as_worker(work, list(message.ids)))
@@ -289,6 +297,9 @@ class Simulation:
         task = self.scheduler.current
         if task is None or task.fated or task.fate_at != point:
             return
+        if task.passes > 0:
+            task.passes -= 1
+            return
         task.fated = True
         if task.fate is None:
             self.count(f"worker dies at: {point}")
@@ -331,7 +342,10 @@ class Simulation:
         return self.scheduler.now - self.jumped_at < 2.0
 
     def latency(self) -> float:
-        return self.rng.choice((0.01, 0.05, 0.2, 0.9, 2.0))
+        """A worker's calls are made one after another here, and side by side in earnest: so most of them are quick."""
+        if self.rng.random() < self.swarm.slow_calls:
+            return self.rng.choice((0.2, 0.9, 2.0))
+        return self.rng.uniform(0.002, 0.05)
 
     # ---- seeing -----------------------------------------------------------------------------------------------------
 
@@ -343,8 +357,14 @@ class Simulation:
         self.trace[name].append((self.scheduler.now, what))
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
-        with Ledger.read(self.ledger) as tx:
-            return [row[0] if len(row) == 1 else tuple(row) for row in tx.conn.execute(text(sql), values)]
+        return self._reader.rows(sql, values)
+
+    def close(self) -> None:
+        self.ledger.world = None
+        self.scheduler.end_all()
+        self.ledger.close()
+        self._reader.close()
+        self.model.store.close()
 
     def mtn_rows(self, sql: str) -> list[Any]:
         return self.model.store.rows(sql)
@@ -359,10 +379,7 @@ def simulated(swarm: Swarm, template: Path, folder: Path) -> Iterator[Simulation
     try:
         yield world
     finally:
-        world.ledger.world = None
-        world.scheduler.end_all()
-        world.ledger.close()
-        world.model.store.close()
+        world.close()
         for left in folder.glob(f"{path.name}*"):
             left.unlink()
 

@@ -59,9 +59,12 @@ def a_model(swarm: Swarm, clock: Callable[[], float], rng: Any) -> Model:
 
 
 def over_the_wire(world: "Simulation", request: Request, kind: str) -> Reply:
-    """What has left arrives, whatever becomes of its sender. MTN handles it in the scheduler's own thread, since its store is one's only."""
+    """What has left arrives, whatever becomes of its sender."""
     task = world.scheduler.current
     if task is None or task.inline:
+        return world.model.handle(request)
+    if task.fated or task.fate_at != f"{kind} left":
+        world.scheduler.sleep(world.latency())
         return world.model.handle(request)
     replies: list[Reply] = []
     arrives = world.scheduler.now + world.latency()

@@ -17,7 +17,7 @@ from momo_worker.steps.callback import hint
 if TYPE_CHECKING:
     from tests.support.simulation import Simulation
 
-_NUMBERS = ("256772123401", "256772123402", "256772123403", "256772123404", "256772123405")
+_FIRST_NUMBER = 256772123401
 #: Nobody's number, so that the job is rejected.
 _NO_NUMBER = "256733123451"
 _SECRET = "callback-secret"
@@ -60,7 +60,7 @@ class People:
             for _ in range(world.rng.randint(1, 4)):
                 world.scheduler.after(world.rng.uniform(0.0, world.swarm.spread_seconds + 60.0), self._pause)
         if world.swarm.chance("cancels"):
-            for _ in range(world.rng.randint(2, 10)):
+            for _ in range(world.rng.randint(2, 10) * max(1, world.swarm.jobs // 50)):
                 world.scheduler.after(world.rng.uniform(0.5, world.swarm.spread_seconds + 60.0), self._cancel)
 
     def end(self) -> None:
@@ -100,7 +100,7 @@ class People:
             "idempotency_key": f"{world.swarm.seed}-{number}",
             "amount": str(rng.randint(1, 9) * 1000),
             "currency": "UGX",
-            "msisdn": rng.choice(_NUMBERS) if rng.random() < 0.97 else _NO_NUMBER,
+            "msisdn": self._a_number() if rng.random() < 0.97 else _NO_NUMBER,
             "account": account,
             "lane": rng.choice(("interactive", "bulk")),
         }
@@ -110,6 +110,9 @@ class People:
             job["account"] = "nobody"
             world.count("unknown account")
         return job
+
+    def _a_number(self) -> str:
+        return str(_FIRST_NUMBER + self.world.rng.randrange(self.world.swarm.numbers))
 
     def _refund(self, collection: dict[str, Any], part: int) -> None:
         amount = self.world.rng.choice((int(collection["amount"]) // 2, int(collection["amount"]), 500))
@@ -129,7 +132,7 @@ class People:
             **failed,
             "idempotency_key": f"{failed['idempotency_key']}/corrected",
             "replaces": failed["idempotency_key"],
-            "msisdn": _NUMBERS[0],
+            "msisdn": str(_FIRST_NUMBER),
         }
         corrected.pop("not_after", None)
         self.world.count("replacement asked for")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.support.simulation_scheduler import Killed, Task
 
@@ -22,24 +22,45 @@ _TAKE_OVER_MS = 60_000
 _REPLAY_MS = 24 * 3_600_000
 #: A turn comes at the latest after this, however quiet it is.
 _IDLE_SECONDS_MAX = 600.0
-_NEXT = (
-    "SELECT min(at) FROM ("
-    "SELECT min(due_at_ms) AS at FROM payment WHERE due_at_ms IS NOT NULL AND (released_until_ms IS NULL OR released_until_ms <= :now)"
-    " UNION ALL SELECT min(released_until_ms) FROM payment WHERE released_until_ms > :now AND due_at_ms IS NOT NULL"
-    " UNION ALL SELECT min(lease_until_ms) FROM payment WHERE state = 'sending'"
-    " UNION ALL SELECT min(probe_at_ms) FROM gate WHERE closed_at_ms IS NOT NULL"
-    " UNION ALL SELECT min(next_try_at_ms) FROM waiting_job"
-    " UNION ALL SELECT min(late_due_at_ms) FROM attempt WHERE late_due_at_ms IS NOT NULL)"
-)
+_BUSY_SECONDS_MAX = 60.0
+#: How long a pump waits for more to become due, once nothing goes wrong any more.
+_CALM_TURN_SECONDS_MAX = 90.0
+#: How many passes are made though the ledger holds nothing for them.
+_IDLE_PASSES = 0.03
+#: One look at the ledger before each turn, so that a turn which would find nothing costs nothing.
+_PULSE = """
+SELECT
+  (SELECT min(due_at_ms) FROM payment WHERE due_at_ms IS NOT NULL AND (released_until_ms IS NULL OR released_until_ms <= :now)),
+  (SELECT min(released_until_ms) FROM payment WHERE released_until_ms > :now AND due_at_ms IS NOT NULL),
+  (SELECT min(lease_until_ms) FROM payment WHERE state = 'sending'),
+  (SELECT min(not_after_ms) FROM payment WHERE state = 'accepted'),
+  (SELECT min(coalesce(probe_at_ms, 0)) FROM gate WHERE closed_at_ms IS NOT NULL),
+  (SELECT min(next_try_at_ms) FROM waiting_job),
+  (SELECT min(late_due_at_ms) FROM attempt WHERE late_due_at_ms IS NOT NULL),
+  (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE published_at_ms IS NULL LIMIT 1) AS waiting)
+"""
 _RELEASABLE = (
-    "FROM payment WHERE due_at_ms <= :now AND (released_until_ms IS NULL OR released_until_ms <= :now) "
-    "AND (lease_until_ms IS NULL OR lease_until_ms <= :now) AND state <> 'sending'"
+    "SELECT DISTINCT account, product FROM payment WHERE due_at_ms <= :now AND (released_until_ms IS NULL OR released_until_ms <= :now) "
+    "AND (lease_until_ms IS NULL OR lease_until_ms <= :now) AND state <> 'sending' AND NOT EXISTS "
+    "(SELECT 1 FROM gate WHERE gate.account = payment.account AND gate.product = payment.product AND gate.closed_at_ms IS NOT NULL)"
 )
-_OVER = (
-    "SELECT 1 FROM payment WHERE (state = 'sending' AND lease_until_ms <= :now) "
-    "OR (state = 'accepted' AND not_after_ms <= :now) LIMIT 1"
-)
-_UNPUBLISHED = "SELECT 1 FROM outbox WHERE published_at_ms IS NULL LIMIT 1"
+
+
+class Pulse(NamedTuple):
+    """When each kind of work is next due by the ledger's clock; None where there is none."""
+
+    due_at_ms: int | None
+    released_until_ms: int | None
+    lease_until_ms: int | None
+    not_after_ms: int | None
+    probe_at_ms: int | None
+    waiting_at_ms: int | None
+    late_at_ms: int | None
+    unpublished: int
+
+    @property
+    def next_at_ms(self) -> int | None:
+        return min((at for at in self[:-1] if at is not None), default=None)
 
 
 class SimulatedPump:
@@ -55,6 +76,7 @@ class SimulatedPump:
         self.relaying = False
         self.seen_progress = -1
         self.idle_turns = 0
+        self.rescued_at = 0.0
 
     def begin(self) -> None:
         """Start, or start again."""
@@ -104,26 +126,42 @@ class SimulatedPump:
 
     def chores(self) -> list[Callable[[], object]]:
         """What a pass has to do; a pass that would find nothing is left out but now and then, or simulating would be mostly that."""
-        world, rng = self.world, self.world.rng
+        world, pulse = self.world, self.pulse()
+        now = world.clock.now_ms()
+
+        def is_due(at_ms: int | None) -> bool:
+            return at_ms is not None and at_ms <= now
+
+        rarely = world.rng.random() < _IDLE_PASSES
         wanted: dict[Callable[[], object], bool] = {
-            self.rescue.run: self._is(_OVER) or rng.random() < 0.2,
-            self.start_relay: not self.relaying and (self._is(_UNPUBLISHED) or rng.random() < 0.2),
+            self.run_rescue: rarely
+            or is_due(pulse.lease_until_ms)
+            or is_due(pulse.not_after_ms)
+            or world.jumped_at > self.rescued_at,
+            self.start_relay: not self.relaying and (bool(pulse.unpublished) or rarely),
             self.doors.read: bool(world.jobs.unread),
             self.doors.take_over: bool(world.jobs.given),
-            self.doors.retry_waiting: self._is("SELECT 1 FROM waiting_job LIMIT 1"),
-            self.release: self._is(f"SELECT 1 {_RELEASABLE} LIMIT 1") or rng.random() < 0.05,
-            self.probe: self._is("SELECT 1 FROM gate WHERE closed_at_ms IS NOT NULL LIMIT 1"),
-            self.late: self._is("SELECT 1 FROM attempt WHERE late_due_at_ms <= :now LIMIT 1"),
+            self.doors.retry_waiting: is_due(pulse.waiting_at_ms),
+            self.release: is_due(pulse.due_at_ms) or rarely,
+            self.probe: is_due(pulse.probe_at_ms),
+            self.late: is_due(pulse.late_at_ms),
         }
         return [chore for chore, is_wanted in wanted.items() if is_wanted]
 
-    def _is(self, sql: str) -> bool:
-        return bool(self.world.rows(sql, **({"now": self.world.clock.now_ms()} if ":now" in sql else {})))
+    def pulse(self) -> Pulse:
+        (found,) = self.world.rows(_PULSE, now=self.world.clock.now_ms())
+        return Pulse(*found)
+
+    def run_rescue(self) -> None:
+        self.rescued_at = self.world.scheduler.now
+        self.rescue.run()
 
     def release(self) -> None:
         """Every account and product with something due, as the product does with all of them."""
         world = self.world
-        due = world.rows(f"SELECT DISTINCT account, product {_RELEASABLE}", now=world.clock.now_ms())
+        due = world.rows(_RELEASABLE, now=world.clock.now_ms())
+        if not due and world.rng.random() > _IDLE_PASSES:
+            return
         accounts = {}
         for name, account in world.parts.accounts.items():
             mine = {product: given for product, given in account.credentials.items() if (name, product.value) in due}
@@ -174,14 +212,12 @@ class SimulatedPump:
             self.idle_turns = min(self.idle_turns + 1, 9)
         else:
             self.idle_turns, self.seen_progress = 0, world.progress
-        now = world.clock.now_ms()
-        (next_at,) = world.rows(_NEXT, now=now)
+        next_at = self.pulse().next_at_ms
+        longest = _BUSY_SECONDS_MAX if world.faults_on and not world.waking else _IDLE_SECONDS_MAX
         if next_at is None:
-            return (
-                _IDLE_SECONDS_MAX * world.rng.uniform(0.5, 1.0) if not world.faults_on else world.rng.uniform(5.0, 20.0)
-            )
-        left = max(next_at - now, 0) / 1000
-        ahead = left + world.rng.uniform(0.2, 2.5)
+            return longest * world.rng.uniform(0.3, 1.0)
+        left = max(next_at - world.clock.now_ms(), 0) / 1000
+        turn_seconds_max = world.swarm.turn_seconds_max if longest == _BUSY_SECONDS_MAX else _CALM_TURN_SECONDS_MAX
+        ahead = left + world.rng.uniform(0.2, turn_seconds_max)
         # What is due and may not leave (a pause, a closed gate) must not keep the simulation busy.
-        ahead = max(ahead, 0.3 * 2**self.idle_turns)
-        return min(ahead, 20.0 if world.faults_on else _IDLE_SECONDS_MAX)
+        return min(max(ahead, 0.3 * 2**self.idle_turns), longest)

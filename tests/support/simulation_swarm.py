@@ -53,7 +53,7 @@ OUR_FAULTS: dict[str, float] = {
     "worker_dies": 0.15,
     "worker_sleeps": 0.15,
     "pump_dies": 0.02,
-    "relay_sleeps": 0.05,
+    "relay_sleeps": 0.15,
     "commit_lost": 0.01,
     "commit_refused": 0.01,
     "ledger_unreadable": 0.01,
@@ -79,6 +79,10 @@ PEOPLE: dict[str, float] = {
 }
 
 
+#: Of five lives one is short, so that a payment meets every fault alone; in the others it has neighbours in its batch.
+SIZES = (1, 10, 10, 20, 20)
+
+
 @dataclass(frozen=True)
 class Swarm:
     """One seed's options. A fault that isn't named here is off."""
@@ -94,6 +98,12 @@ class Swarm:
     #: How long a worker may sleep: within a call, through a lease, through the hours in which a send may be repeated.
     sleeps_seconds_max: float = 400.0
     accounts: int = 1
+    #: How many phone numbers the jobs are for.
+    numbers: int = 5
+    #: The longest a pump rests while there is work.
+    turn_seconds_max: float = 2.5
+    #: How many calls to MTN take their time.
+    slow_calls: float = 0.1
     #: M5's six hours; shorter in most seeds, since a search that fills them costs seven hundred looks.
     send_window_minutes: int = 360
 
@@ -119,10 +129,16 @@ def swarm_of(seed: int) -> Swarm:
     if seed % 2 and not calm:
         # Every second seed has workers that die, or a short run would miss some of the points at which they can.
         ours |= {"worker_dies": 0.4, "worker_sleeps": 0.2}
+    # Dice of its own, so that what a life costs moves no fault of it.
+    size = random.Random(f"size {seed}")
+    jobs = rng.randint(20, 50) * size.choice(SIZES)
     return Swarm(
         seed=seed,
         mode=mode,
-        jobs=rng.randint(20, 50),
+        jobs=jobs,
+        numbers=max(5, jobs // 6),
+        turn_seconds_max=size.choice((2.5, 10.0, 30.0)),
+        slow_calls=size.choice((0.02, 0.02, 0.1, 0.6)),
         spread_seconds=rng.choice((20.0, 120.0, 400.0)),
         mtn={
             name: 0.15 if name in in_turn else rng.choice((0.02, 0.05, 0.15))
