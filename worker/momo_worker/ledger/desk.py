@@ -7,6 +7,7 @@ from sqlalchemy import select, text, update
 
 from momo_worker.ledger import intake, moves, schema
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.rows import payment_columns, payment_from
 from momo_worker.payment.operator import Standing
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State, Trigger
@@ -80,3 +81,40 @@ def decisions_about(tx: Tx, subjects: Sequence[str]) -> list[Decision]:
     columns = (schema.journal.c.actor, schema.journal.c.action, schema.journal.c.reason, schema.journal.c.at_ms)
     statement = select(*columns).where(schema.journal.c.subject.in_(subjects)).order_by(schema.journal.c.id)
     return [Decision(*row) for row in tx.conn.execute(statement)]
+
+
+#: More than this in one command is nobody's considered decision.
+CHOSEN_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which payments a person speaks of at once; `before_ms` is since when they stand where they do, at the latest."""
+
+    account: str | None
+    states: Sequence[str]
+    causes: Sequence[str]
+    before_ms: int | None
+
+
+def chosen(tx: Tx, wanted: Filter, *, limit: int) -> list[Payment]:
+    """The payments of a filter, those that wait longest first."""
+    payment = schema.payment.c
+    statement = select(*payment_columns).where(payment.state.in_(wanted.states))
+    if wanted.account is not None:
+        statement = statement.where(payment.account == wanted.account)
+    if wanted.causes:
+        statement = statement.where(payment.held_cause.in_(wanted.causes))
+    if wanted.before_ms is not None:
+        statement = statement.where(payment.state_since_ms < wanted.before_ms)
+    rows = tx.conn.execute(statement.order_by(payment.state_since_ms, payment.id).limit(limit))
+    return [payment_from(row) for row in rows]
+
+
+def contradicted_among(tx: Tx, payment_ids: Sequence[str]) -> frozenset[str]:
+    """Which of these MTN has contradicted."""
+    columns = schema.transition.c
+    statement = select(columns.payment_id).where(
+        columns.payment_id.in_(payment_ids), columns.trigger == Trigger.CONTRADICTION.value
+    )
+    return frozenset(tx.conn.execute(statement).scalars()) if payment_ids else frozenset()

@@ -396,3 +396,4 @@ journal = Table(
     Column("reason", Text, nullable=False),
     _ms("at_ms", required=True),
 )
+Index("ix_journal_subject", journal.c.subject)

@@ -10,7 +10,7 @@ from momo_worker.ledger import schema
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.rows import payment_columns, payment_from
 from momo_worker.payment.payment import Payment
-from momo_worker.payment.transitions import FINAL_STATES, State
+from momo_worker.payment.transitions import FINAL_STATES, State, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,12 @@ class Story:
     attempts: list[dict[str, Any]]
     sends: list[dict[str, Any]]
     transitions: list[dict[str, Any]]
+    #: What people decided about it.
+    decisions: list[dict[str, Any]]
+    #: What MTN said against what was held for settled.
+    contradictions: list[str]
+    #: The payment that replaces it.
+    replaced_by: str | None
 
 
 def find(tx: Tx, name: str, account: str | None = None) -> list[Payment]:
@@ -132,18 +138,21 @@ def _payments(tx: Tx, condition: Any) -> list[Payment]:
 
 def story(tx: Tx, payment: Payment) -> Story:
     """The whole history of a payment."""
-    tables = (schema.attempt, schema.send, schema.transition)
-    orders = ((schema.attempt.c.number,), (schema.send.c.attempt, schema.send.c.number), (schema.transition.c.id,))
-    attempts, sends, transitions = (
-        [
-            dict(row)
-            for row in tx.conn.execute(
-                select(table).where(table.c.payment_id == payment.id).order_by(*order)
-            ).mappings()
-        ]
-        for table, order in zip(tables, orders, strict=True)
+    tables = (
+        (schema.attempt, schema.attempt.c.payment_id, (schema.attempt.c.number,)),
+        (schema.send, schema.send.c.payment_id, (schema.send.c.attempt, schema.send.c.number)),
+        (schema.transition, schema.transition.c.payment_id, (schema.transition.c.id,)),
+        (schema.journal, schema.journal.c.subject, (schema.journal.c.id,)),
     )
-    return Story(payment, attempts, sends, transitions)
+    attempts, sends, transitions, decisions = (
+        [dict(row) for row in tx.conn.execute(select(table).where(name == payment.id).order_by(*order)).mappings()]
+        for table, name, order in tables
+    )
+    contradictions = [row["detail"] or "" for row in transitions if row["trigger"] == Trigger.CONTRADICTION.value]
+    replaced_by = tx.conn.execute(
+        select(schema.payment.c.id).where(schema.payment.c.replaces == payment.id)
+    ).scalar_one_or_none()
+    return Story(payment, attempts, sends, transitions, decisions, contradictions, replaced_by)
 
 
 def listed(tx: Tx, *, states: Sequence[str], account: str | None, limit: int) -> list[Payment]:

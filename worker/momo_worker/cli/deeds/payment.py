@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings, simulator_hint
 from momo_worker.cli.deeds.showing import moment, payment_facts, payment_lines, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
-from momo_worker.ledger import views
+from momo_worker.ledger import desk, views
 from momo_worker.ledger.engine import Ledger
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
@@ -16,7 +16,7 @@ from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State
 from momo_worker.settings import Settings
 
-_COLUMNS = ("state", "operation", "amount", "number", "key", "payment", "since")
+_COLUMNS = ("state", "attempt", "operation", "amount", "number", "key", "payment", "since")
 _NOT_SHOWN = frozenset({"payment_id", "body", "callback_url", "late_due_at_ms", "late_looks"})
 
 
@@ -28,8 +28,11 @@ def listing(*, states: Sequence[str], account: str | None, limit: int, full: boo
     settings = quiet_settings()
     with ledger_of(settings) as ledger, ledger.read() as tx:
         found = views.listed(tx, states=states, account=account, limit=limit)
+        contradicted = desk.contradicted_among(tx, [payment.id for payment in found])
     if as_json:
-        say_json([payment_facts(payment, full=full) for payment in found])
+        say_json(
+            [{**payment_facts(payment, full=full), "contradicted": payment.id in contradicted} for payment in found]
+        )
         return
     if not found:
         say("No payments.")
@@ -38,7 +41,8 @@ def listing(*, states: Sequence[str], account: str | None, limit: int, full: boo
     for payment in found:
         why = payment.held_cause.value if payment.held_cause else payment.reason_code
         table.add_row(
-            f"{payment.state.value}{f' ({why})' if why else ''}",
+            f"{payment.state.value}{f' ({why})' if why else ''}{' CONTRADICTED' if payment.id in contradicted else ''}",
+            str(payment.attempt),
             payment.operation.value,
             f"{format_amount(payment.amount_minor, payment.exponent)} {payment.currency}",
             (payment.msisdn or "-") if full else masked(payment.msisdn),
@@ -90,7 +94,11 @@ def _where_it_waits(payment: Payment) -> list[str]:
 
 
 def _story_lines(story: views.Story) -> list[str]:
-    lines = [
+    lines = [f"  CONTRADICTED by MTN: {said}" for said in story.contradictions]
+    if story.payment.replaces or story.replaced_by:
+        names = (("replaces", story.payment.replaces), ("replaced by", story.replaced_by))
+        lines += [f"  {word} payment {name}" for word, name in names if name]
+    lines += [
         f"  attempt {row['number']}: reference {row['reference_id']}, {row['product']} {row['path']} as API user {row['api_user']} "
         f"at {row['base_url']}, {moment(row['created_at_ms'])}"
         for row in story.attempts
@@ -101,6 +109,10 @@ def _story_lines(story: views.Story) -> list[str]:
         for row in story.sends
     ]
     lines += [_transition_line(row) for row in story.transitions]
+    lines += [
+        f"  {moment(row['at_ms'])}  decided by {row['actor']}: {row['action']} ({row['reason']})"
+        for row in story.decisions
+    ]
     return lines
 
 
@@ -120,6 +132,10 @@ def _story_facts(story: views.Story, *, full: bool) -> dict[str, Any]:
         "attempts": [_row(row) for row in story.attempts],
         "sends": [_row(row) for row in story.sends],
         "transitions": [_row(row) for row in story.transitions],
+        "decisions": [_row(row) for row in story.decisions],
+        "contradictions": story.contradictions,
+        "replaces": story.payment.replaces,
+        "replaced_by": story.replaced_by,
     }
 
 
