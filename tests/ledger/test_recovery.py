@@ -19,7 +19,7 @@ from momo_worker.payment.reference import reference_id
 from momo_worker.payment.tide import Copy, KeptPause, Why
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import LookAnswer, LookVerdict, RenderedRequest, SendAnswer, SendVerdict, Status
-from momo_worker.steps import intake, operator, recovery, recovery_search
+from momo_worker.steps import intake, operator, outcome, recovery, recovery_search
 from momo_worker.steps.rescue import Rescue
 
 HOUR = 3_600.0
@@ -125,7 +125,9 @@ class Restored:
         self.world.send([payment_id])
         assert self.world.payment(payment_id).state is State.PENDING
         self.mtn.has[self.world.payment(payment_id).reference_id] = status
-        self.world.run_until(lambda: self.world.payment(payment_id).state.value in ("successful", "failed"), step=5.0, seconds_max=600)
+        self.world.run_until(
+            lambda: self.world.payment(payment_id).state.value in ("successful", "failed"), step=5.0, seconds_max=600
+        )
         return self.world.payment(payment_id)
 
     def reference(self, key: str, attempt: int) -> str:
@@ -386,10 +388,206 @@ def test_a_release_without_more_leaves_the_unsent_on_the_desk(restored: Restored
 def test_nothing_expires_before_it_was_looked_for(restored: Restored) -> None:
     world = restored.world
     (found,) = world.accept("k", operation="collect")
-    lost(restored, lambda: restored.mtn.has.update({reference_id(NAMESPACE, "default", "collect", "k", 1): Status.SUCCESSFUL}))
+    lost(
+        restored,
+        lambda: restored.mtn.has.update({reference_id(NAMESPACE, "default", "collect", "k", 1): Status.SUCCESSFUL}),
+    )
     world.clock.on(HOUR)
     Rescue(world.parts).run()
     assert world.payment(found).state is State.ACCEPTED
     restored.reread()
     restored.search()
     assert world.payment(found).state is State.PENDING
+
+
+def test_until_mtn_was_asked_no_person_decides_about_a_payment(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: restored.pay(found))
+    refused = operator.cancel(world.parts, found, actor="eve", reason="left")
+    assert refused is not None
+    assert refused.refused is not None
+    assert "MTN hasn't been asked" in refused.refused.why
+    assert world.payment(found).state is State.ACCEPTED
+
+
+def test_an_answer_that_is_no_word_keeps_the_search_open_until_a_person_goes_on_without(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: None)
+    restored.mtn.lost_words.add(restored.reference("k", 2))
+    restored.reread()
+    restored.search()
+    assert restored.outcomes() == {found: None}
+    refused = restored.release()
+    assert (refused.done, refused.waits.searches) == (False, 1)
+    done = restored.release(skip=recovery.Skip(searches=True), send_unsent=True)
+    # What nobody has asked about isn't sent with the others, whatever else was asked for.
+    assert (done.done, done.held, done.let_go) == (True, 1, 0)
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+
+
+def test_a_sent_payment_that_mtn_doesnt_know_goes_to_the_desk_and_is_asked_about(restored: Restored) -> None:
+    world = restored.world
+    world.mtn.on_send = lambda _request, _secondary: SendVerdict(SendAnswer.UNKNOWN, http_status=504)
+    (found,) = world.accept("k")
+    world.send([found])
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    payment = world.payment(found)
+    assert (payment.state, payment.held_cause) == (State.HELD, HeldCause.RECOVERY)
+    restored.mtn.has[restored.reference("k", 1)] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL, step=600.0)
+
+
+@pytest.mark.parametrize("has_been_paid_twice", [False, True])
+def test_what_isnt_ours_or_is_there_twice_goes_to_the_desk(restored: Restored, has_been_paid_twice: bool) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.mtn.has |= {restored.reference("k", 1): Status.PENDING, restored.reference("k", 2): Status.SUCCESSFUL}
+    if not has_been_paid_twice:
+        del restored.mtn.has[restored.reference("k", 2)]
+        world.mtn.on_look = lambda request: replace(
+            restored.mtn.look(request), facts=replace(LookVerdict(LookAnswer.FOUND).facts, amount="7")
+        )
+    restored.search()
+    payment = world.payment(found)
+    cause = HeldCause.SUSPECT_DUPLICATE if has_been_paid_twice else HeldCause.MISMATCH
+    assert (payment.state, payment.held_cause) == (State.HELD, cause)
+    assert restored.outcomes() == {found: "disputed"}
+
+
+# ---- jobs that only the stream has ---------------------------------------------------------------------------------------
+
+
+def test_jobs_accepted_after_the_backup_come_back_from_the_stream(restored: Restored) -> None:
+    world = restored.world
+    paid, unsent = stream_entry("paid", 100), stream_entry("unsent", 200)
+
+    def taken_and_one_paid() -> None:
+        world.take(paid, unsent)
+        restored.pay(world.id_of("paid"))
+
+    lost(restored, taken_and_one_paid)
+    restored.reread(paid, unsent)
+    # And one that came only after the restore: it has no past that could be lost.
+    world.take(stream_entry("new", 300))
+    restored.search()
+    assert restored.outcomes() == {world.id_of("paid"): "adopted", world.id_of("unsent"): "unsent"}
+    assert restored.release().done
+    world.run_until(lambda: world.payment(world.id_of("new")).state is State.PENDING, step=1.0)
+    assert len(world.mtn.left) == 2
+    assert world.payment(world.id_of("unsent")).state is State.HELD
+
+
+def test_a_job_that_is_read_again_is_refused_by_no_limit_and_waits_for_what_it_speaks_of(ledger_url: str) -> None:
+    account = replace(an_account(), direct_limit=replace(an_account().direct_limit, per_day_minor=200_000))
+    with a_world(ledger_url, account) as world:
+        restored = Restored(world, Mtn())
+        restored.tide(first=True)
+        jobs = [stream_entry("a", 100), stream_entry("b", 200)]
+        refund = an_entry(
+            {"operation": "refund", "idempotency_key": "r", "amount": "5", "currency": "UGX", "refund_of": "gone"},
+            "momo:jobs/300-0",
+        )
+        recovery.begin_by_person(world.parts, [], actor="ada", reason="test")
+        restored.reread(*jobs, refund)
+        assert world.count("payment") == 2
+        assert world.rejections() == []
+        world.clock.on(3 * HOUR)
+        assert intake.retry_waiting(world.parts, limit=10).waiting == ("momo:jobs/300-0",)
+        restored.search()
+        assert restored.release().done
+        world.clock.on(60)
+        intake.retry_waiting(world.parts, limit=10)
+        assert [one["errors"][0]["field"] for one in world.rejections()] == ["refund_of"]
+
+
+def test_an_entry_that_ends_its_readers_is_kept_as_a_rejected_job(restored: Restored) -> None:
+    lost(restored, lambda: None)
+    seen = [recovery.next_reading(restored.world.parts, stream_end="100-0", stream_begin="100-0") for _ in range(6)]
+    assert [each.count for each in seen if each] == [100, 1, 1, 1, 1, 1]
+    assert [each.poison for each in seen if each] == [False, False, False, False, True, True]
+
+
+# ---- 409 to a first send -------------------------------------------------------------------------------------------------
+
+
+def test_a_409_to_a_first_send_after_a_restore_is_adopted_and_its_later_attempts_are_searched(
+    restored: Restored,
+) -> None:
+    world = restored.world
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    restored.release()
+    # Accepted by the command line and paid at the second attempt in the lost time; its producer sends it again.
+    restored.mtn.has |= {restored.reference("k", 1): Status.FAILED, restored.reference("k", 2): Status.SUCCESSFUL}
+    (found,) = world.accept("k")
+    world.send([found])
+    payment = world.payment(found)
+    assert (payment.state, payment.due_at_ms) == (State.PENDING, None)
+    while recovery_search.search(world.parts):
+        pass
+    world.run_until(lambda: world.payment(found).state is not State.PENDING)
+    assert (world.payment(found).state, world.payment(found).attempt) == (State.SUCCESSFUL, 2)
+    assert "failed" not in world.types(found)
+
+
+def test_long_after_a_restore_a_409_to_a_first_send_is_a_persons(restored: Restored) -> None:
+    world = restored.world
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    restored.release()
+    world.clock.on(8 * 24 * HOUR)
+    restored.mtn.has[restored.reference("k", 1)] = Status.SUCCESSFUL
+    (found,) = world.accept("k")
+    world.send([found])
+    assert world.payment(found).held_cause is HeldCause.REFERENCE_USED
+
+
+# ---- under running processes ---------------------------------------------------------------------------------------------
+
+
+def test_an_answer_for_a_payment_that_the_restore_took_away_costs_no_neighbour(restored: Restored) -> None:
+    world = restored.world
+    (kept,) = world.accept("kept")
+    restored.backup()
+    (gone,) = world.accept("gone")
+    reports = world.send([kept, gone], record=False)
+    assert len(reports) == 2
+    restored.restore()
+    outcome.record_sends(world.parts, reports)
+    # MTN's acceptance of the one that is there counts, though the ledger has forgotten its claim.
+    assert world.payment(kept).state is State.PENDING
+    # No tide was lost, so no copy could tell; but a claim that was committed is gone.
+    assert (restored.current().why, restored.current().epoch) == (Why.LOST_CLAIM, 2)
+    # Its attempt was forgotten as well, and comes back with the search: without it nobody could ask.
+    restored.reread()
+    restored.search()
+    restored.mtn.has[world.payment(kept).reference_id] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(kept).state is State.SUCCESSFUL)
+
+
+def test_what_was_told_before_anybody_noticed_is_told_again_under_the_new_epoch(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    restored.backup()
+    restored.tide()
+    restored.restore()
+    restored.mtn.has[world.payment(found).reference_id] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    before = world.events(found)[-1]
+    world.write("UPDATE outbox SET published_at_ms = 1")
+    restored.tide()
+    restored.reread()
+    restored.search()
+    after = world.events(found)[-1]
+    assert (before["data"]["epoch"], after["data"]["epoch"]) == (1, 2)
+    assert (before["id"], before["data"]["sequence"]) == (after["id"], after["data"]["sequence"])
+    assert world.rows("SELECT count(*) FROM outbox WHERE published_at_ms IS NULL") == [1]

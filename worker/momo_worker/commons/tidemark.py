@@ -36,6 +36,10 @@ class Tidemark:
         with self._lock:
             self._seen = max(self._seen, tide)
 
+    def copy(self) -> Copy | None:
+        """What Redis keeps, where it can be read."""
+        return self._read_copy()
+
     def least(self) -> int:
         """What the ledger's tide must at least be for a send to leave."""
         copy = self._read_copy()

@@ -16,6 +16,7 @@ class Why(StrEnum):
     EMPTY = "empty"  # new, under a namespace that was used before
     OTHER_LEDGER = "other_ledger"  # the only copy that is left names another ledger of this installation
     NO_COPY = "no_copy"  # used before, and no copy of its tide is left anywhere: nobody can say that it wasn't restored
+    LOST_CLAIM = "lost_claim"  # a worker's committed claim is gone: a failover that lost less than the tide can show
     BY_PERSON = "by_person"  # a person said so, or swapped the ledger knowingly
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from momo_worker.commons import noticing
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import recovery as ledger_recovery
 from momo_worker.pump.entries import entry_of
@@ -35,7 +36,7 @@ class Recovering:
         """What this pump, however it started, has to know and to do first."""
         recovery.raise_fences(self.parts, self.results.fences())
         self._told = found.id
-        recovery.tell_begun(found)
+        noticing.tell_begun(found)
 
     def _read_jobs(self) -> int:
         first, last = self.jobs.ends()

@@ -9,7 +9,7 @@ from momo_worker.accounts import SameAgain
 from momo_worker.commons import recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import desk, moves, stops
+from momo_worker.ledger import desk, moves, recovery, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_look, operator, resolving
 from momo_worker.payment.after_look import LookReport
@@ -37,9 +37,8 @@ def cancel(parts: Parts, payment_id: str, *, actor: str, reason: str) -> Decided
         payment = moves.lock(tx, [payment_id]).get(payment_id)
         if payment is None:
             return None
-        change = operator.cancel(
-            payment, moves.sends_of(tx, [payment_id])[payment_id], tx.now_ms, actor=actor, reason=reason
-        )
+        sends = moves.sends_of(tx, [payment_id])[payment_id]
+        change = _unsearched(tx, payment_id) or operator.cancel(payment, sends, tx.now_ms, actor=actor, reason=reason)
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
@@ -67,7 +66,7 @@ def retry(
             return None
         asked = Retry(by, _next_reference(parts, payment), until_ms, seen_attempt, producer_knows)
         standing = desk.standing_of(tx, payment, look_alikes=_minds_look_alikes(parts, payment))
-        change = operator.retry(payment, standing, tx.now_ms, asked, parts.rules)
+        change = _unsearched(tx, payment_id) or operator.retry(payment, standing, tx.now_ms, asked, parts.rules)
         if isinstance(change, Change):
             change = _counted_against_its_collection(tx, change)
         if isinstance(change, NotPermitted):
@@ -85,9 +84,8 @@ def release(parts: Parts, payment_id: str, *, by: By, until_ms: int | None = Non
         payment = moves.lock(tx, [payment_id]).get(payment_id)
         if payment is None:
             return None
-        change = operator.release(
-            payment, desk.standing_of(tx, payment, look_alikes=False), tx.now_ms, by, until_ms=until_ms
-        )
+        standing = desk.standing_of(tx, payment, look_alikes=False)
+        change = _unsearched(tx, payment_id) or operator.release(payment, standing, tx.now_ms, by, until_ms=until_ms)
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
@@ -113,6 +111,9 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
         said = replace(said, paid_reference=reference)
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id])[payment_id]
+        unsearched = _unsearched(tx, payment_id)
+        if unsearched is not None:
+            return Decided(payment, unsearched)
         standing = desk.standing_of(tx, payment, look_alikes=False)
         heard = _mtns_word(tx, parts, payment, standing, found.asked)
         change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
@@ -128,6 +129,16 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
         return Decided(after)
     why = f"is {after.state.value} now by MTN's own word, which was said this moment and is recorded"
     return Decided(after, NotPermitted(why, "follow it with `momo payment show`"))
+
+
+def _unsearched(tx: Tx, payment_id: str) -> NotPermitted | None:
+    """A restored ledger's own word about a payment is worth nothing before MTN was asked about every attempt of it (design.md 9)."""
+    if not recovery.unsearched(tx, payment_id):
+        return None
+    return NotPermitted(
+        "may have been sent, cancelled or retried by the ledger that was lost, and MTN hasn't been asked about it yet",
+        "wait until `momo recover` says that it was; then decide",
+    )
 
 
 @dataclass(frozen=True, slots=True)

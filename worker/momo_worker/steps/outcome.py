@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from momo_worker.commons import gatekeeping, recording
+from momo_worker.commons import gatekeeping, noticing, recording
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import moves, recovery
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
@@ -55,6 +55,7 @@ def _record(parts: Parts, reports: Sequence[Report], write: Callable[[Parts, Seq
 def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -> None:
     with parts.ledger.write() as tx:
         payments = moves.lock(tx, [report.payment_id for report in reports])
+        lost = _lost_claim(payments, reports)
         reports = _of_known(payments, reports)
         sends = moves.sends_of(tx, list(payments))
         told: list[recording.Told] = []
@@ -65,7 +66,18 @@ def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -
             closed.append(shut)
     recording.tell(parts, told)
     gatekeeping.tell_closed(closed)
+    if lost is not None:
+        noticing.begin_for_lost_claim(parts, lost)
     _slow_sends(parts, payments, reports)
+
+
+def _lost_claim(payments: dict[str, Payment], reports: Sequence[Report]) -> str | None:
+    """A payment whose claim this process committed, and whose ledger knows nothing of it: a fence never goes back."""
+    for report in reports:
+        payment = payments.get(report.payment_id)
+        if payment is None or payment.fence < report.fence:
+            return report.payment_id
+    return None
 
 
 def _of_known(payments: dict[str, Payment], reports: Sequence[Report]) -> list[Report]:
@@ -163,6 +175,7 @@ def _slow_sends(parts: Parts, payments: dict[str, Payment], reports: Sequence[af
 def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -> None:
     with parts.ledger.write() as tx:
         payments = moves.lock(tx, [report.payment_id for report in reports])
+        lost = _lost_claim(payments, reports)
         reports = _of_known(payments, reports)
         # Only a search needs the sends: what MTN has found or is still pending doesn't.
         searched = [payment.id for payment in payments.values() if payment.state is State.UNKNOWN]
@@ -180,6 +193,8 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
         closed = [gatekeeping.keep_gate(tx, parts, *where, group, None) for where, group in sorted(heard.items())]
     recording.tell(parts, told)
     gatekeeping.tell_closed(closed)
+    if lost is not None:
+        noticing.begin_for_lost_claim(parts, lost)
     for report in reports:
         payment = payments[report.payment_id]
         _slow_looks(parts, payment.account, payment.product, report.verdict)

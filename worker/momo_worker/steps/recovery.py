@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from momo_worker.commons import recording
+from momo_worker.commons import noticing, recording
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
@@ -17,7 +17,7 @@ from momo_worker.payment.after_restore import Outcome
 from momo_worker.payment.backoff import queue_of
 from momo_worker.payment.deciding import let_go, moved
 from momo_worker.payment.payment import Change, Payment, Work
-from momo_worker.payment.tide import Copy, Standing, Why, ours, why_restored
+from momo_worker.payment.tide import Copy, Standing, Why, why_restored
 from momo_worker.payment.transitions import HeldCause, State, Trigger
 
 log = structlog.get_logger(__name__)
@@ -56,13 +56,13 @@ def raise_tide(parts: Parts, copies: Sequence[Copy], *, first: bool = False) -> 
         )
         if why in (Why.OTHER_LEDGER, Why.NO_COPY) and recovery.current(tx) is not None:
             why = None
-        began = None if why is None else _begin(tx, parts, why, copies)
+        began = None if why is None else noticing.begin(tx, parts, why, copies)
         if began is None:
             installation.raise_tide(tx)
         copy = _copy(tx)
     parts.tidemark.saw(copy.tide)
     if began is not None:
-        tell_begun(began)
+        noticing.tell_begun(began)
     return Raised(copy, began)
 
 
@@ -72,10 +72,10 @@ def begin_by_person(
     """Put the ledger in recovery on a person's word: what was restored together with every copy, nobody else can see."""
     with parts.ledger.write() as tx:
         _locked(tx)
-        began = _begin(tx, parts, Why.BY_PERSON, copies, detail=reason, actor=actor, since_ms=since_ms)
+        began = noticing.begin(tx, parts, Why.BY_PERSON, copies, detail=reason, actor=actor, since_ms=since_ms)
         copy = _copy(tx)
     parts.tidemark.saw(copy.tide)
-    tell_begun(began)
+    noticing.tell_begun(began)
     return Raised(copy, began)
 
 
@@ -86,45 +86,9 @@ def _locked(tx: Tx) -> installation.Installation:
     return found
 
 
-def _begin(
-    tx: Tx,
-    parts: Parts,
-    why: Why,
-    copies: Sequence[Copy],
-    *,
-    detail: str | None = None,
-    actor: str = recovery.ACTOR,
-    since_ms: int | None = None,
-) -> recovery.Recovery:
-    known = ours(copies, str(parts.namespace))
-    return recovery.begin(
-        tx,
-        why,
-        tide_known=max([parts.tidemark.seen, *(copy.tide for copy in known)]),
-        copies=known,
-        jobs_margin_ms=parts.rules.recovery_jobs_margin_ms,
-        detail=detail,
-        actor=actor,
-        since_ms=since_ms,
-    )
-
-
 def _copy(tx: Tx) -> Copy:
     us = _locked(tx)
     return Copy(us.ledger_id, str(us.namespace), us.tide, us.epoch, us.tide_at_ms, recovery.kept_pauses(tx))
-
-
-def tell_begun(found: recovery.Recovery) -> None:
-    """Wake somebody."""
-    log.error(
-        "the ledger was restored and is in recovery; nothing is sent",
-        why=found.why,
-        tide=found.tide_found,
-        tide_known=found.tide_known,
-        epoch=found.epoch,
-        action="recovery",
-        advice="`momo recover` shows what is known and what waits for you; `momo recover --release` ends it",
-    )
 
 
 # ---- the jobs stream is read again ---------------------------------------------------------------------------------------

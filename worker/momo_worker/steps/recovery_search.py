@@ -206,7 +206,7 @@ def _keep_attempts(
     tx: Tx, parts: Parts, finding: Finding, asked: _Asked, stored: dict[tuple[str, int], Attempt]
 ) -> None:
     """Write down the attempt that is the payment's now, and those before it that MTN hasn't called failed: they are looked at again (M8)."""
-    if finding.change is None or finding.outcome not in (Outcome.ADOPTED, Outcome.DISPUTED):
+    if finding.change is None or finding.outcome not in (Outcome.AT_MTN, Outcome.ADOPTED, Outcome.DISPUTED):
         return
     after = finding.change.after
     known = dict(asked.asking.requests)

@@ -18,6 +18,7 @@ _WHY = {
     Why.EMPTY: "the ledger is new, and its namespace was used before: the old ledger is lost",
     Why.OTHER_LEDGER: "the only copy of the tide that is left names another ledger of this installation",
     Why.NO_COPY: "no copy of the tide is left in Redis or in MOMO_HOME, so nobody can say whether the ledger is whole",
+    Why.LOST_CLAIM: "a worker's claim was committed and is gone: a replica that was a moment behind took over",
     Why.BY_PERSON: "a person said so",
 }
 _OUTCOME = {

@@ -1,0 +1,60 @@
+"""A ledger that was restored is put in recovery, by whoever notices: the pump that compares tides, or a worker whose claim is gone. Sends nothing."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import installation, recovery
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.tide import Copy, Why, ours
+
+log = structlog.get_logger(__name__)
+
+
+def begin(
+    tx: Tx,
+    parts: Parts,
+    why: Why,
+    copies: Sequence[Copy] = (),
+    *,
+    detail: str | None = None,
+    actor: str = recovery.ACTOR,
+    since_ms: int | None = None,
+) -> recovery.Recovery:
+    """Begin a recovery; the caller has locked the installation, and tells it after the commit."""
+    known = ours(copies, str(parts.namespace))
+    return recovery.begin(
+        tx,
+        why,
+        tide_known=max([parts.tidemark.seen, *(copy.tide for copy in known)]),
+        copies=known,
+        jobs_margin_ms=parts.rules.recovery_jobs_margin_ms,
+        detail=detail,
+        actor=actor,
+        since_ms=since_ms,
+    )
+
+
+def begin_for_lost_claim(parts: Parts, payment_id: str) -> None:
+    """A claim that was committed is not in the ledger: however small the loss, the ledger was restored under this process."""
+    with parts.ledger.write() as tx:
+        if installation.locked(tx) is None or recovery.current(tx) is not None:
+            return
+        copy = parts.tidemark.copy()
+        detail = f"the claim of payment {payment_id} was committed and is gone"
+        began = begin(tx, parts, Why.LOST_CLAIM, [copy] if copy else [], detail=detail)
+    tell_begun(began)
+
+
+def tell_begun(found: recovery.Recovery) -> None:
+    """Wake somebody."""
+    log.error(
+        "the ledger was restored and is in recovery; nothing is sent",
+        why=found.why,
+        tide=found.tide_found,
+        tide_known=found.tide_known,
+        epoch=found.epoch,
+        action="recovery",
+        advice="`momo recover` shows what is known and what waits for you; `momo recover --release` ends it",
+    )
