@@ -5,7 +5,7 @@ import signal
 
 import requests
 from tests.support.command_line import Town, alive
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 def test_a_killed_worker_is_started_again_and_its_payment_ends_once(town: Town) -> None:
@@ -23,13 +23,13 @@ def test_a_killed_worker_is_started_again_and_its_payment_ends_once(town: Town) 
         *("disburse", "--key", "killed-1", "--amount", "11", "--currency", "EUR", "--msisdn", "256772123456"),
         *("--external-id", "KILLED-1"),
     )
-    eventually(lambda: created(town, "KILLED-1"), within_seconds=20)
+    eventually(lambda: created(town, "KILLED-1"), within_seconds=PATIENCE_SECONDS)
 
     os.kill(before, signal.SIGKILL)
 
-    eventually(lambda: town.pid_of("worker-1") != before, within_seconds=30)
+    eventually(lambda: town.pid_of("worker-1") != before, within_seconds=PATIENCE_SECONDS)
     assert any(line["event"] == "a part ended and is started again" and line["code"] == -9 for line in town.log())
-    shown = eventually(lambda: ended(town, "killed-1"), within_seconds=90)
+    shown = eventually(lambda: ended(town, "killed-1"), within_seconds=PATIENCE_SECONDS)
     assert shown["state"] == "successful"
     assert "unknown" in [row["after"] for row in shown["transitions"]]
     record = requests.get(f"{town.simulator}/_simulator/movements", timeout=10).json()

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tests.support.celery_worker import a_worker
+from tests.support.waiting import PATIENCE_SECONDS
 
 from momo_worker.celery_settings import BULK, INTERACTIVE, KEY_PREFIX
 
@@ -55,12 +56,12 @@ def test_every_broken_entry_is_set_aside_and_the_worker_goes_on(valkey, tmp_path
         for entry in raw:
             client.lpush(KEY_PREFIX + BULK, entry)
         sender.send("after", 0)
-        worker.eventually(lambda: worker.names("end") == ["after", "before"], within_seconds=8)
+        worker.eventually(lambda: worker.names("end") == ["after", "before"], within_seconds=PATIENCE_SECONDS)
         with valkey.client(decode_responses=False) as exact:
             kept = exact.lrange(KEY_PREFIX + BULK + ".invalid", 0, -1)
         assert list(reversed(kept)) == raw
         assert client.llen(KEY_PREFIX + BULK) == 0
-        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=5)
+        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=PATIENCE_SECONDS)
         assert worker.log().count("can't be run") == len(raw)
         assert "Connection to broker lost" not in worker.log()
         assert worker.alive()
@@ -71,8 +72,8 @@ def test_what_the_check_lets_through_and_celery_cannot_read_is_set_aside_by_the_
     with a_worker(valkey.url, tmp_path / "w", concurrency=2) as (worker, sender), valkey.client() as client:
         sender.app.send_task("tests.confuses_celery", queue=BULK)
         sender.send("after", 0)
-        worker.eventually(lambda: worker.names("end") == ["after"], within_seconds=8)
-        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=5)
+        worker.eventually(lambda: worker.names("end") == ["after"], within_seconds=PATIENCE_SECONDS)
+        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=PATIENCE_SECONDS)
         assert client.llen(KEY_PREFIX + BULK + ".invalid") == 1
         assert "Connection to broker lost" not in worker.log()
         assert worker.alive()

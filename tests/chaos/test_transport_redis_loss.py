@@ -8,18 +8,22 @@ from kombu.exceptions import OperationalError
 from tests.support.celery_worker import TALKATIVE, CeleryWorker, Sender, a_worker
 from tests.support.sentinel import SentinelSet
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE_SECONDS
 
 from momo_worker.celery_settings import KEY_PREFIX, QUEUE_KEYS
 
 pytestmark = pytest.mark.chaos
 
+#: A worker that goes on takes a second or two, on a busy machine some more; one that doesn't takes the visibility timeout of five minutes.
+SOON_SECONDS = 30.0
+
 
 def all_started(worker: CeleryWorker, names: list[str]) -> None:
-    worker.eventually(lambda: worker.names("start") == names, within_seconds=5)
+    worker.eventually(lambda: worker.names("start") == names, within_seconds=PATIENCE_SECONDS)
 
 
 def all_ended_once(worker: CeleryWorker, names: list[str]) -> None:
-    worker.eventually(lambda: set(worker.names("end")) >= set(names), within_seconds=15)
+    worker.eventually(lambda: set(worker.names("end")) >= set(names), within_seconds=PATIENCE_SECONDS)
     ran = [name for name in worker.names("start") if name in names]
     assert ran == names, "a task was started twice"
     assert worker.alive()
@@ -27,7 +31,7 @@ def all_ended_once(worker: CeleryWorker, names: list[str]) -> None:
 
 def nothing_unacknowledged(worker: CeleryWorker, valkey: Valkey) -> None:
     with valkey.client() as client:
-        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=5)
+        worker.eventually(lambda: client.hlen(KEY_PREFIX + "unacked") == 0, within_seconds=PATIENCE_SECONDS)
         assert client.zcard(KEY_PREFIX + "unacked_index") == 0
         assert [client.llen(key) for key in QUEUE_KEYS] == [0, 0]
 
@@ -48,7 +52,7 @@ def test_redis_killed_under_running_tasks_costs_no_exit_and_no_second_run(valkey
         time.sleep(2)  # the outage itself
         valkey.start()
         all_ended_once(worker, names)
-        assert worker.runs_a_task(sender, "after", within_seconds=8) < 8
+        worker.runs_a_task(sender, "after", within_seconds=SOON_SECONDS)
         nothing_unacknowledged(worker, valkey)
         assert worker.alive()
 
@@ -58,9 +62,9 @@ def test_tasks_that_end_while_redis_is_away_are_acknowledged_when_it_is_back(val
         sender.send("ends-alone", 1)
         all_started(worker, ["ends-alone"])
         valkey.kill()
-        worker.eventually(lambda: worker.names("end") == ["ends-alone"], within_seconds=5)
+        worker.eventually(lambda: worker.names("end") == ["ends-alone"], within_seconds=PATIENCE_SECONDS)
         valkey.start()
-        worker.runs_a_task(sender, "after", within_seconds=8)
+        worker.runs_a_task(sender, "after", within_seconds=SOON_SECONDS)
         all_ended_once(worker, ["after", "ends-alone"])
         nothing_unacknowledged(worker, valkey)
 
@@ -68,22 +72,22 @@ def test_tasks_that_end_while_redis_is_away_are_acknowledged_when_it_is_back(val
 def test_a_reset_connection_starts_no_running_task_again_and_late_acks_succeed(valkey, tmp_path):
     with a_worker(valkey.url, tmp_path / "w", concurrency=8) as (worker, sender):
         after_first = a_reset_under_running_tasks(valkey, worker, sender, "first")
-        after_second = a_reset_under_running_tasks(valkey, worker, sender, "second")
+        a_reset_under_running_tasks(valkey, worker, sender, "second")
         assert "Couldn't ack" not in worker.log()
         # Late acknowledgements open a pool for each lost connection; none stays behind.
-        assert after_second <= after_first
+        worker.eventually(lambda: open_files(worker) <= after_first, within_seconds=PATIENCE_SECONDS)
 
 
 def a_reset_under_running_tasks(valkey: Valkey, worker: CeleryWorker, sender: Sender, mark: str) -> int:
     names = [f"{mark}-{letter}" for letter in "abcd"]
     for name in names:
         sender.send(name, 2)
-    worker.eventually(lambda: set(names) <= set(worker.names("start")), within_seconds=5)
+    worker.eventually(lambda: set(names) <= set(worker.names("start")), within_seconds=PATIENCE_SECONDS)
     for _ in range(3):
         with valkey.client() as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     # With places free and Redis up, a message put back would be taken within a second.
-    assert worker.runs_a_task(sender, f"{mark}-e", within_seconds=8) < 8
+    worker.runs_a_task(sender, f"{mark}-e", within_seconds=SOON_SECONDS)
     all_ended_once(worker, [*names, f"{mark}-e"])
     nothing_unacknowledged(worker, valkey)
     return open_files(worker)
@@ -105,7 +109,7 @@ def test_a_redis_frozen_for_longer_than_the_timeouts_is_waited_for(valkey, tmp_p
         time.sleep(7)  # the freeze itself: more than health check, BRPOP and socket timeout together
         assert worker.alive()
         valkey.resume()
-        assert worker.runs_a_task(sender, "after", within_seconds=10) < 10
+        worker.runs_a_task(sender, "after", within_seconds=SOON_SECONDS)
         all_ended_once(worker, sorted([*names, "after"]))
         nothing_unacknowledged(worker, valkey)
 
@@ -115,13 +119,13 @@ def test_a_wrong_password_for_a_while_ends_no_worker(valkey, tmp_path):
         with valkey.client() as client:
             client.config_set("requirepass", "changed")
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            worker.eventually(lambda: "Cannot connect" in worker.log(), within_seconds=8)
+            worker.eventually(lambda: "Cannot connect" in worker.log(), within_seconds=PATIENCE_SECONDS)
             client.config_set("requirepass", "")
-        assert worker.runs_a_task(sender, "after", within_seconds=8) < 8
+        worker.runs_a_task(sender, "after", within_seconds=SOON_SECONDS)
         assert worker.alive()
 
 
-def test_a_sentinel_failover_is_followed_within_ten_seconds(tmp_path):
+def test_a_sentinel_failover_is_followed_within_seconds(tmp_path):
     servers = SentinelSet(tmp_path / "servers")
     names = ["a", "b"]
     try:
@@ -131,11 +135,9 @@ def test_a_sentinel_failover_is_followed_within_ten_seconds(tmp_path):
                 sender.send(name, 4)
             all_started(worker, names)
             servers.master.kill()
-            began = time.monotonic()
             # What is published before the failover is over goes to nobody; a publisher tries again, as the pump does.
-            worker.eventually(lambda: sent(sender, "after"), within_seconds=15)
-            worker.eventually(lambda: "after" in worker.names("start"), within_seconds=15)
-            assert time.monotonic() - began < 12
+            worker.eventually(lambda: sent(sender, "after"), within_seconds=SOON_SECONDS)
+            worker.eventually(lambda: "after" in worker.names("start"), within_seconds=SOON_SECONDS)
             all_ended_once(worker, ["a", "after", "b"])
             nothing_unacknowledged(worker, servers.replica)
     finally:

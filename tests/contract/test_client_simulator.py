@@ -10,7 +10,7 @@ import pytest
 from tests.support import simulator as fake
 from tests.support.mtn_world import CLOCK, a_client, a_request, an_account
 from tests.support.simulator import SimulatorControl
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from momo_worker.accounts import Account, Credentials, Market
 from momo_worker.mtn.provisioning import Provisioning
@@ -56,7 +56,7 @@ class Mtn:
             seen.append(self.look(request))
             return seen[-1].status in (Status.SUCCESSFUL, Status.FAILED)
 
-        eventually(is_final, within_seconds=10, otherwise=lambda: str(seen[-1]))
+        eventually(is_final, within_seconds=PATIENCE_SECONDS, otherwise=lambda: str(seen[-1]))
         return seen[-1]
 
     def moved(self) -> int:

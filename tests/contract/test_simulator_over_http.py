@@ -25,7 +25,7 @@ from tests.support.simulator import (
     start_simulator,
     wait_for_status,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 @pytest.fixture
@@ -174,12 +174,15 @@ def test_callbacks_arrive_on_loopback(simulator: SimulatorControl, caller: MtnCa
         caller.post("deposit", a_reference(), a_transfer(), version="v2_0", headers={"X-Callback-Url": url}).status_code
         == 202
     )
-    eventually(lambda: len(receiver.received) == 3, within_seconds=10, otherwise=lambda: str(receiver.received))
+    eventually(
+        lambda: len(receiver.received) == 3, within_seconds=PATIENCE_SECONDS, otherwise=lambda: str(receiver.received)
+    )
     assert sorted(method for method, _, _ in receiver.received) == ["POST", "POST", "PUT"]
     assert {path for _, path, _ in receiver.received} == {"/callback/secret"}
     assert {body["status"] for _, _, body in receiver.received} == {"SUCCESSFUL"}
     eventually(
-        lambda: simulator.record()["callbacks"] == {"delivered: POST 200": 2, "delivered: PUT 200": 1}, within_seconds=5
+        lambda: simulator.record()["callbacks"] == {"delivered: POST 200": 2, "delivered: PUT 200": 1},
+        within_seconds=PATIENCE_SECONDS,
     )
 
 
@@ -197,7 +200,9 @@ def test_a_callback_to_another_host_never_leaves(tmp_path: Path) -> None:
         caller = MtnCaller(control.url, UGANDA_DISBURSEMENT).log_in()
         headers = {"X-Callback-Url": "http://momo.example/callback"}
         assert caller.post("transfer", a_reference(), a_transfer(), headers=headers).status_code == 202
-        eventually(lambda: control.record()["callbacks"] == {"not delivered: not loopback": 1}, within_seconds=10)
+        eventually(
+            lambda: control.record()["callbacks"] == {"not delivered: not loopback": 1}, within_seconds=PATIENCE_SECONDS
+        )
         caller.close()
 
 
@@ -209,7 +214,7 @@ def test_what_was_accepted_and_what_moved_survive_a_kill(tmp_path: Path) -> None
     references = [a_reference() for _ in range(100)]
     for reference in references:
         assert caller.post("transfer", reference, a_transfer()).status_code == 202
-    eventually(lambda: first.movements()["count"], within_seconds=10)
+    eventually(lambda: first.movements()["count"], within_seconds=PATIENCE_SECONDS)
     first.kill()
     first.stop()
     with running_simulator(data=data, settings=slow) as second:
@@ -228,9 +233,9 @@ def test_sigterm_ends_it_cleanly_even_with_a_slow_answer_open() -> None:
     control.fault("slow_answer", seconds=30, operation="token")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(MtnCaller(control.url, UGANDA_DISBURSEMENT).ask_token)
-        eventually(lambda: control.record()["token_requests"], within_seconds=5)
+        eventually(lambda: control.record()["token_requests"], within_seconds=PATIENCE_SECONDS)
         os.kill(control.process.pid, signal.SIGTERM)
-        assert control.process.wait(10) == 0
+        assert control.process.wait(PATIENCE_SECONDS) == 0
         assert isinstance(waiting.exception(10), requests.ConnectionError)
     control.stop()
 
@@ -269,7 +274,7 @@ def test_it_listens_on_loopback_only(simulator: SimulatorControl) -> None:
 )
 def test_wrong_arguments_are_refused_in_a_sentence(wrong: list[str]) -> None:
     command = [sys.executable, "-m", "momo_worker.simulator", *wrong]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "momo simulator: error: " in done.stderr
     assert "Traceback" not in done.stderr
@@ -279,5 +284,5 @@ def test_a_data_file_serves_one_simulator_at_a_time(tmp_path: Path) -> None:
     data = tmp_path / "simulator.db"
     with running_simulator(data=data):
         command = [sys.executable, "-m", "momo_worker.simulator", "--data", str(data)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         assert (done.returncode, "one simulator at a time" in done.stderr) == (2, True)

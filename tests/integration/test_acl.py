@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from tests.support.celery_worker import CeleryWorker, Sender
 from tests.support.valkey import free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from momo_worker.celery_settings import QUEUE_KEYS
 from momo_worker.embedded import find_server
@@ -55,7 +55,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._ready, within_seconds=10, otherwise=self.log_path.read_text)
+        eventually(self._ready, within_seconds=PATIENCE_SECONDS, otherwise=self.log_path.read_text)
 
     def _ready(self) -> bool:
         with self.client("monitor") as client:
@@ -67,7 +67,7 @@ class Server:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_SECONDS)
 
     def url(self, role: str) -> str:
         return f"redis://{role}:password-of-{role}@127.0.0.1:{self.port}/0"
@@ -203,13 +203,13 @@ def test_a_worker_takes_what_a_pump_sends(server: Server, clients: dict[str, red
     pump = Sender(server.url("pump"))
     try:
         worker.start()
-        worker.runs_a_task(pump, "a", within_seconds=10)
-        worker.eventually(lambda: worker.names("end") == ["a"], within_seconds=10)
-        worker.eventually(lambda: clients["admin"].hlen("momo:work:unacked") == 0, within_seconds=10)
+        worker.runs_a_task(pump, "a", within_seconds=PATIENCE_SECONDS)
+        worker.eventually(lambda: worker.names("end") == ["a"], within_seconds=PATIENCE_SECONDS)
+        worker.eventually(lambda: clients["admin"].hlen("momo:work:unacked") == 0, within_seconds=PATIENCE_SECONDS)
         # The sweep for messages of dead workers locks, reads and scripts.
         worker.eventually(lambda: "NOPERM" not in worker.log() and worker.alive(), within_seconds=1)
         worker.terminate()
-        worker.wait(15)
+        worker.wait(PATIENCE_SECONDS)
         assert "NOPERM" not in worker.log()
         assert "No permissions" not in worker.log()
     finally:

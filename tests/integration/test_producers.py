@@ -145,7 +145,7 @@ def read_until_all_is_acknowledged(client: redis.Redis, server: Valkey, folder: 
             eventually(all_read, within_seconds=30, otherwise=(folder / "output").read_text)
         finally:
             reader.terminate()
-            reader.wait(10)
+            reader.wait(30)
         output.seek(0)
         return output.read()
 

@@ -24,7 +24,7 @@ from tests.support.ledger_world import (
     found_as,
     side_by_side,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from momo_worker.clock import SystemClock
 from momo_worker.ledger import engine, installation, intake, moves, outbox, schema, work
@@ -182,7 +182,7 @@ def test_postgresqls_time_goes_on_within_a_transaction_and_is_its_own(postgres_l
     with ledger.write() as tx:
         first = ledger._now_ms(tx.conn)
         assert abs(first - SystemClock().now_ms()) < 60_000
-        eventually(lambda: ledger._now_ms(tx.conn) > first, within_seconds=5)
+        eventually(lambda: ledger._now_ms(tx.conn) > first, within_seconds=PATIENCE_SECONDS)
         assert tx.conn.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
     ledger.close()
 
@@ -430,7 +430,7 @@ def test_a_claim_reads_the_due_index_however_many_payments_wait(world: World) ->
     at = {"now": world.clock.at_ms, "until": world.clock.at_ms + 30_000, "limit": 100}
     plans = {
         "release": ("ix_payment_due", plan_of(world, work._release[world.ledger.dialect].text, {**where, **at})),
-        "due": ("ix_payment_due", plan_of(world, work._DUE_COUNT.text, {**where, **at})),
+        "due": ("ix_payment_due", plan_of(world, work._DUE_COUNTS.text, {**where, **at})),
         # Few are unknown or sending: any index that leads there will do.
         "permitted": (
             "ix_payment_",

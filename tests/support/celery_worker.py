@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from celery import Celery
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from momo_worker.celery_settings import BULK, WORKER_ARGUMENTS, celery_settings
 from momo_worker.transport import Amqp
@@ -75,7 +75,7 @@ class CeleryWorker:
                     "worker",
                     "-l",
                     "INFO",
-                    *WORKER_ARGUMENTS,
+                    *self.arguments,
                 ],
                 cwd=CHECKOUT,
                 env=self.environment,
@@ -85,7 +85,8 @@ class CeleryWorker:
                 process_group=0,
             )
         self.eventually(
-            lambda: any(n.event == "ready" and n.pid == self.pid for n in self.journal()), within_seconds=20
+            lambda: any(n.event == "ready" and n.pid == self.pid for n in self.journal()),
+            within_seconds=PATIENCE_SECONDS,
         )
         return self
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import redis
 from tests.support.valkey import Valkey, free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from momo_worker.embedded import find_server
 
@@ -28,7 +28,9 @@ class SentinelSet:
         self.replica.start()
         with self.replica.client() as client:
             client.replicaof("127.0.0.1", self.master.port)
-            eventually(lambda: client.info("replication")["master_link_status"] == "up", within_seconds=10)
+            eventually(
+                lambda: client.info("replication")["master_link_status"] == "up", within_seconds=PATIENCE_SECONDS
+            )
         self._sentinel = subprocess.Popen(
             [str(find_server()), str(self._configuration()), "--sentinel"],
             stdin=subprocess.DEVNULL,
@@ -37,7 +39,7 @@ class SentinelSet:
             process_group=0,
         )
         # Sentinel promotes nobody it hasn't met.
-        eventually(self._knows_the_replica, within_seconds=15)
+        eventually(self._knows_the_replica, within_seconds=PATIENCE_SECONDS)
 
     def _knows_the_replica(self) -> bool:
         with redis.Redis(port=self.sentinel_port, decode_responses=True) as client:

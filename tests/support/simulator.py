@@ -139,7 +139,7 @@ class SimulatorControl:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            code = self.process.wait(10)
+            code = self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
             code = -9

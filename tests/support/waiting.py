@@ -6,6 +6,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+#: For what comes at once on a quiet machine: a deadline that only ends a wait in vain, and never measures how busy the machine is.
+PATIENCE_SECONDS = 60.0
+
 
 def eventually(condition: Callable[[], T], *, within_seconds: float, otherwise: Callable[[], str] = lambda: "") -> T:
     """Ask until the answer is truthy and give it; real processes are waited for, so this reads the machine's clock."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.command_line import alive
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 from momo_worker.cli.supervisor import BACKOFF_FIRST_SECONDS, Part, Supervisor
 from momo_worker.clock import SystemClock
@@ -47,11 +47,15 @@ def test_a_part_that_is_killed_is_started_again_and_later_each_time(supervisor, 
     supervisor.start(a_part("worker", journal))
     clock, waits = SystemClock(), []
     for count in (1, 2, 3):
-        eventually(lambda wanted=count: lines(journal).count("worker starts") == wanted, within_seconds=20)
+        eventually(
+            lambda wanted=count: lines(journal).count("worker starts") == wanted, within_seconds=PATIENCE_SECONDS
+        )
         before = supervisor.pids()["worker"]
         os.kill(before, signal.SIGKILL)
         died_at = clock.elapsed()
-        eventually(lambda pid=before: supervisor.look() or supervisor.pids()["worker"] != pid, within_seconds=20)
+        eventually(
+            lambda pid=before: supervisor.look() or supervisor.pids()["worker"] != pid, within_seconds=PATIENCE_SECONDS
+        )
         waits.append(clock.elapsed() - died_at)
 
     assert waits[0] >= BACKOFF_FIRST_SECONDS
@@ -63,7 +67,7 @@ def test_parts_end_in_the_reverse_order_of_their_start_and_those_of_one_kind_tog
     supervisor.start(a_part("simulator", journal, stop_seconds=5))
     supervisor.start(a_part("pump", journal, stop_seconds=9))
     supervisor.start(a_part("worker", journal, stop_seconds=9))
-    eventually(lambda: len(lines(journal)) == 3, within_seconds=20)
+    eventually(lambda: len(lines(journal)) == 3, within_seconds=PATIENCE_SECONDS)
 
     assert supervisor.stop() is True
     ends = [line for line in lines(journal) if line.endswith("ends")]
@@ -103,7 +107,7 @@ def test_a_leashed_command_ends_with_the_process_that_started_it():
     process.wait()
     process.stdout.close()
 
-    eventually(lambda: not alive(child), within_seconds=10)
+    eventually(lambda: not alive(child), within_seconds=PATIENCE_SECONDS)
 
 
 def test_a_leash_to_a_parent_that_is_gone_already_starts_nothing():
