@@ -69,7 +69,7 @@ def heal(stage: Stage, say: Callable[[str], None]) -> float:
 
 def _open(stage: Stage) -> str:
     """What isn't at rest yet, in words; empty when everything is."""
-    if stage.shop.broken is not None:
+    if stage.shop.broken is not None or stage.fleet.broken is not None:
         return ""
     try:
         if stage.shop.unanswered():
@@ -202,6 +202,8 @@ def _answers(stage: Stage, states: Counter[str], lost: list[str]) -> list[str]:
 
 def _processes(stage: Stage, monkey: Monkey, journal: list[Ending]) -> list[str]:
     found = [f"{one.name} ended by itself with code {one.code}" for one in stage.fleet.by_themselves()]
+    if stage.fleet.broken is not None:
+        found.append(f"the supervisor broke: {stage.fleet.broken!r}")
     if stage.mtn.own_errors:
         found.append(f"the fake MTN had {stage.mtn.own_errors} errors of its own")
     if monkey.ran_out_of_time:

@@ -145,6 +145,8 @@ class Fleet:
     #: Asked at each start: where this life shall end. None: nowhere.
     arm_next: Callable[[Member], Arming | None] = lambda _: None
     sleep_seconds: float = 9.0
+    #: The supervisor itself failed: a run without it proves nothing.
+    broken: BaseException | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -206,10 +208,14 @@ class Fleet:
         self.launcher.close()
 
     def _supervise(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
-            with self._lock:
-                for member in self.members:
-                    self._look_at(member)
+        try:
+            while not self._over.wait(_LOOK_SECONDS):
+                with self._lock:
+                    for member in self.members:
+                        self._look_at(member)
+        except BaseException as error:
+            self.broken = error
+            raise
 
     def _look_at(self, member: Member) -> None:
         now = time.time()
@@ -232,6 +238,8 @@ class Fleet:
             member.arming = None
         elif now >= member.wakes_at:
             os.kill(member.pid, signal.SIGCONT)
+            # Here and not by the launcher's report, which may come after the next look.
+            self.launcher.stopped.pop(member.pid, None)
             member.wakes_at = None
 
     def _ended(self, member: Member, code: int, now: float) -> None:

@@ -67,7 +67,7 @@ class Monkey:
         self._until(self.stage.fleet.all_up, 60)
         self._until(lambda: len(self.stage.tape.read()) >= 5, 60)
         while pending or self.kills() < plan.kills or self._points_missed():
-            if time.time() > give_up_at:
+            if time.time() > give_up_at or self.stage.fleet.broken is not None:
                 self.ran_out_of_time = True
                 break
             self._kill_for_a_while(self.kills() + every, give_up_at)
