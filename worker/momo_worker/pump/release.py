@@ -5,6 +5,7 @@ The pace itself is kept where each call leaves; here it is only shaped, so that 
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from momo_worker.accounts import Account
 from momo_worker.commons.message import BATCH_LOOKS, BATCH_SENDS, Message
@@ -77,62 +78,91 @@ def _batch_size(account: Account, kind: Work, queue: Queue) -> int:
     return BATCH_SENDS
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """How many payments of one queue may now be released."""
+
+    account: Account
+    product: Product
+    kind: Work
+    queue: Queue
+    limit: int
+
+
 def release_due(parts: Parts, hand_over: Callable[[Message], None]) -> int:
     """One pass over every account, product and kind of work; returns how many payments were released."""
     count = 0
-    for account in parts.accounts.values():
-        for product in account.credentials:
-            for kind in Work:
-                for message in _release(parts, account, product, kind):
-                    hand_over(message)
-                    count += len(message.ids)
+    for share in _shared(parts):
+        for message in _take(parts, share):
+            hand_over(message)
+            count += len(message.ids)
     return count
 
 
-def _release(parts: Parts, account: Account, product: Product, kind: Work) -> list[Message]:
+def _shared(parts: Parts) -> list[_Share]:
+    """What may be released, read in one transaction: most passes find nothing, and should cost next to nothing."""
+    found: list[_Share] = []
     with parts.ledger.read() as tx:
-        if _stopped(tx, account.name, product, kind):
-            return []
-        most = room_for(account, kind)
-        room = most - work.outstanding(tx, account.name, product, kind, limit=OUT_MAX)
-        if room <= 0:
-            # Intake releases a till's payments by itself and may fill all the room; a fifth is kept from it.
-            room = -(-most // _ONE_IN) - work.outstanding(
-                tx, account.name, product, kind, limit=most, but_queue=Queue.INTERACTIVE
-            )
-        waiting = work.due_counts(tx, account.name, product, kind, limit=max(room, 0))
-    if room <= 0 or not waiting:
-        return []
-    found: list[Message] = []
-    for queue, share in shares(room, waiting, parts.rng).items():
-        found += _take(parts, account.name, product, kind, queue, share)
+        standing = _Standing(tx)
+        for account in parts.accounts.values():
+            for product in account.credentials:
+                for kind in Work:
+                    if not standing.holds(account.name, product, kind):
+                        found += _shares_of(tx, parts, account, product, kind)
     return found
 
 
-def _take(parts: Parts, account: str, product: Product, kind: Work, queue: Queue, share: int) -> Iterable[Message]:
-    if share <= 0:
+def _shares_of(tx: Tx, parts: Parts, account: Account, product: Product, kind: Work) -> Iterable[_Share]:
+    most = room_for(account, kind)
+    waiting = work.due_counts(tx, account.name, product, kind, limit=most)
+    if not waiting:
         return []
+    room = most - work.outstanding(tx, account.name, product, kind, limit=OUT_MAX)
+    if room <= 0:
+        # Intake releases a till's payments by itself and may fill all the room; a fifth is kept from it.
+        room = -(-most // _ONE_IN) - work.outstanding(
+            tx, account.name, product, kind, limit=most, but_queue=Queue.INTERACTIVE
+        )
+    given = shares(room, waiting, parts.rng)
+    return [_Share(account, product, kind, queue, limit) for queue, limit in given.items() if limit > 0]
+
+
+def _take(parts: Parts, share: _Share) -> Iterable[Message]:
     with parts.ledger.write() as tx:
         released = work.release(
-            tx, account, product, kind, queue, limit=min(share, _LOCKED_AT_ONCE), release_ms=parts.rules.release_ms
+            tx,
+            share.account.name,
+            share.product,
+            share.kind,
+            share.queue,
+            limit=min(share.limit, _LOCKED_AT_ONCE),
+            release_ms=parts.rules.release_ms,
         )
     return messages(
-        kind,
+        share.kind,
         released,
-        interactive=queue in INTERACTIVE_QUEUES,
+        interactive=share.queue in INTERACTIVE_QUEUES,
         claims_alone=parts.rules.claims_alone,
-        size=_batch_size(parts.accounts[account], kind, queue),
+        size=_batch_size(share.account, share.kind, share.queue),
     )
 
 
-def _stopped(tx: Tx, account: str, product: Product, kind: Work) -> bool:
-    """A closed gate holds sends and looks; a pause holds sends only: what MTN has is followed to its end (M13).
+class _Standing:
+    """What holds work back at this moment.
 
-    A recovery holds sends, and looks as long as it searches itself.
+    A closed gate holds sends and looks; a pause holds sends only: what MTN has is followed to its end (M13). A recovery holds
+    sends, and looks as long as it searches itself.
     """
-    gate = stops.gates(tx).get((account, product.value))
-    if gate is not None and gate.closed_at_ms is not None:
-        return True
-    if kind is Work.LOOK:
-        return stops.searching(tx)
-    return any(pause.covers(account, product.value) for pause in stops.holding(tx))
+
+    def __init__(self, tx: Tx) -> None:
+        self._closed = {key for key, gate in stops.gates(tx).items() if gate.closed_at_ms is not None}
+        self._pauses = stops.holding(tx)
+        self._searching = stops.searching(tx)
+
+    def holds(self, account: str, product: Product, kind: Work) -> bool:
+        """Whether nothing of this may be released."""
+        if (account, product.value) in self._closed:
+            return True
+        if kind is Work.LOOK:
+            return self._searching
+        return any(pause.covers(account, product.value) for pause in self._pauses)
