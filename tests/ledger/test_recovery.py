@@ -1,14 +1,12 @@
 """A ledger that was restored: noticed by itself, sends nothing, asks MTN about everything, and goes on by a person's word."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, insert, select
-from tests.support.ledger_world import NAMESPACE, World, a_job, a_world, an_account, an_entry, found_as
+from sqlalchemy import insert, select
+from tests.support.ledger_world import NAMESPACE, World, a_job, a_world, an_account, an_entry
 
 from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import recovery as book
