@@ -276,6 +276,8 @@ def test_secrets_in_worker_toml_are_refused_without_being_shown(home: Path) -> N
         ("SEND_WINDOW_HOURS", "7", "5"),
         ("PERMIT_AGE_MS", "1001", "500"),
         ("PERMISSION_AGE_MINUTES", "11", "9"),
+        ("RESOLVE_AFTER_HOURS", "23", "48"),
+        ("ATTEMPTS_MAX", "6", "3"),
     ],
 )
 def test_what_keeps_a_payment_from_being_made_twice_is_never_laxer_where_money_moves(
@@ -354,3 +356,11 @@ def test_settings_show_no_secret(home: Path) -> None:
         assert scrub(f"<{secret}>") == f"<{HIDDEN}>"
     # What HTTP's Basic scheme makes of user and key.
     assert HIDDEN in scrub("YW4tYXBpLXVzZXI6YXBpLWtleS0x")
+
+
+def test_the_ledger_keeps_results_as_long_as_the_stream_and_a_replay_of_it_need(home: Path) -> None:
+    stream = {"MOMO_RESULTS__KEEP_DAYS": "10", "MOMO_RESULTS__OUTBOX_KEEP_DAYS": "9"}
+    loss = {"MOMO_RESULTS__KEEP_DAYS": "1", "MOMO_RESULTS__REPLAY_HOURS": "72", "MOMO_RESULTS__OUTBOX_KEEP_DAYS": "2"}
+    assert "MOMO_RESULTS__OUTBOX_KEEP_DAYS: 9 is less than the stream keeps" in complaint(home, **stream)
+    assert "set at least 3" in complaint(home, **loss)
+    assert loaded(home, **{**stream, "MOMO_RESULTS__OUTBOX_KEEP_DAYS": "10"}).outbox_keep_ms == 10 * 86_400_000

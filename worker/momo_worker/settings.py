@@ -37,8 +37,8 @@ _TIME_MS_MAX = 3650 * DAY
 _URL_KEYS = frozenset({"database_url", "redis_url"})
 
 #: Where real money moves, these rules may be made stricter than their defaults and never laxer (M1, M5, M13).
-_NO_LESS = ("not_found_needed", "not_found_apart_seconds", "not_found_grace_seconds")
-_NO_MORE = ("permit_age_ms", "permission_age_minutes", "sends_max", "send_window_hours")
+_NO_LESS = ("not_found_needed", "not_found_apart_seconds", "not_found_grace_seconds", "resolve_after_hours")
+_NO_MORE = ("permit_age_ms", "permission_age_minutes", "sends_max", "send_window_hours", "attempts_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class Settings:
     jobs_take_over_ms: int
     results_keep_ms: int
     results_replay_ms: int
+    #: How long the ledger keeps published results, to be published again by `momo results replay`; each payment's latest for ever.
+    outbox_keep_ms: int
     results_max_bytes: int
     #: Due work, and results, that are allowed and later than this aren't moving: /healthz goes red.
     health_late_ms: int
@@ -234,6 +236,7 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         jobs_take_over_ms=_in_ms(written.jobs.take_over_seconds, SECOND, where("jobs", "take_over_seconds"), problems),
         results_keep_ms=_in_ms(written.results.keep_days, DAY, where("results", "keep_days"), problems),
         results_replay_ms=_in_ms(written.results.replay_hours, HOUR, where("results", "replay_hours"), problems),
+        outbox_keep_ms=_outbox_keep_ms(written, where, problems),
         results_max_bytes=written.results.max_megabytes * 1_000_000,
         health_late_ms=_in_ms(written.health.late_seconds, SECOND, where("health", "late_seconds"), problems),
         health_results_late_ms=_in_ms(
@@ -249,6 +252,20 @@ def _accounts(config: Path, written: Written, where: _Where, problems: Problems)
     markets = read_markets(settings_files.read_toml(path, problems), problems)
     sections: Mapping[str, AccountSection] = written.accounts
     return read_accounts(sections, markets, written.pace, where, problems)
+
+
+def _outbox_keep_ms(written: Written, where: _Where, problems: Problems) -> int:
+    """What Redis may lose, and what a consumer may still read there, must still be in the ledger."""
+    results, place = written.results, where("results", "outbox_keep_days")
+    least_days = max(results.keep_days, results.replay_hours / 24)
+    if results.outbox_keep_days < least_days:
+        problems.add(
+            place,
+            f"{results.outbox_keep_days} is less than the stream keeps or a loss replays",
+            f"set at least {least_days}",
+        )
+    kept_ms: int = _in_ms(results.outbox_keep_days, DAY, place, problems)
+    return kept_ms
 
 
 def _hide_basic(read: Read) -> None:

@@ -127,6 +127,7 @@ class JobsSection(Section):
 class ResultsSection(Section):
     keep_days: Duration = Decimal(7)
     replay_hours: Duration = Decimal(24)
+    outbox_keep_days: Duration = Decimal(30)
     max_megabytes: Count = 512
 
 

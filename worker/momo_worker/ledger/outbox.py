@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, select, text, update
 
+from momo_worker.ledger import schema
 from momo_worker.ledger.engine import NOW_IS_OLD_MS, ROWS_MAX, Tx
 from momo_worker.payment.events import with_epoch
 from momo_worker.payment.transitions import BY_PERSON, Trigger
@@ -92,6 +93,64 @@ _AGAIN = text(
 def publish_again_since(tx: Tx, since_ms: int, *, limit: int = ROWS_MAX) -> int:
     """Put up to `limit` events that were published since then back into the queue, marked as a replay; fewer than that were the last."""
     return tx.conn.execute(_AGAIN, {"since": since_ms, "limit": limit}).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Which events a person wants to see once more."""
+
+    #: Published since then.
+    since_ms: int
+    payment_id: str | None = None
+    types: Sequence[str] = ()
+
+
+def replay(tx: Tx, wanted: Replay, *, after_id: int, limit: int = ROWS_MAX) -> list[int]:
+    """Put the next events of a replay back into the queue, marked as replayed, id, epoch and sequence as they were; gives their ids.
+
+    `after_id` goes through them in order: what the relay has published meanwhile isn't taken twice.
+    """
+    outbox = schema.outbox.c
+    found = select(outbox.id).where(outbox.id > after_id, outbox.published_at_ms >= wanted.since_ms)
+    if wanted.payment_id is not None:
+        found = found.where(outbox.payment_id == wanted.payment_id)
+    if wanted.types:
+        found = found.where(outbox.type.in_(wanted.types))
+    ids = list(tx.conn.execute(found.order_by(outbox.id).limit(limit)).scalars())
+    if ids:
+        tx.conn.execute(update(schema.outbox).where(outbox.id.in_(ids)).values(published_at_ms=None, replayed=True))
+    return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far somebody has gone through what was published, in the order of its publication."""
+
+    published_at_ms: int
+    id: int
+
+
+_PUBLISHED_BEFORE = text(
+    "SELECT published_at_ms, id FROM outbox WHERE published_at_ms <= :before AND published_at_ms >= :place_ms "
+    "AND (published_at_ms > :place_ms OR id > :place_id) ORDER BY published_at_ms, id LIMIT :limit"
+)
+_FORGET = text(
+    "DELETE FROM outbox WHERE id IN :ids AND published_at_ms <= :before AND (payment_id IS NULL "
+    "OR EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = outbox.payment_id AND later.id > outbox.id))"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def forget_published(tx: Tx, before_ms: int, place: Place, *, limit: int = ROWS_MAX) -> tuple[int, Place | None]:
+    """Remove what was published before then, but for each payment's latest, which answers its job sent again (6.1).
+
+    Looks at the next `limit` events after `place`; gives how many were removed and how far it came, None at the end.
+    """
+    values = {"before": before_ms, "place_ms": place.published_at_ms, "place_id": place.id, "limit": limit}
+    seen = tx.conn.execute(_PUBLISHED_BEFORE, values).all()
+    if not seen:
+        return 0, None
+    removed = tx.conn.execute(_FORGET, {"ids": [row[1] for row in seen], "before": before_ms}).rowcount
+    return removed, Place(*seen[-1])
 
 
 def publish_latest_again(tx: Tx, payment_ids: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from momo_worker.pump.loops import OUTLIVED, Loop, Pump
 from momo_worker.pump.recovering import Recovering
 from momo_worker.pump.release import release_due
 from momo_worker.steps import intake, outcome, polling, recovery
-from momo_worker.steps.relay import Relay
+from momo_worker.steps.relay import Forgetting, Relay
 from momo_worker.steps.rescue import Rescue
 from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
 from momo_worker.tide_copies import TideFile, TideInRedis
@@ -141,7 +141,7 @@ class Keeper:
                 "results that a consumer group hasn't read were dropped for want of room",
                 first_id_left=first_left,
                 action="trimmed",
-                advice="read faster or raise results_max_megabytes; sending a job again under its key brings its latest event back",
+                advice="read faster or raise results_max_megabytes; `momo results replay --since` brings them back",
             )
         return 0
 
@@ -153,6 +153,7 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
     relay = Relay(parts, results, consumer, house.settings.results_replay_ms)
     doors = Doors(house, jobs, consumer, house.settings.jobs_take_over_ms)
     keeper = Keeper(house, jobs, results)
+    forgetting = Forgetting(parts, house.settings.outbox_keep_ms)
     rescue = Rescue(parts)
     recovering = Recovering(parts, jobs, results)
 
@@ -178,6 +179,7 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
         Loop("tide", keeper.tide, 1.0),
         Loop("recovery", recovering.run, 1.0),
         Loop("trim", keeper.trim, 60.0),
+        Loop("forgetting", forgetting.run, 60.0),
     ]
     return loops, relay
 

@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 LEASE_MS = 6_000
 _RENEW_SECONDS = 2.0
 _BATCH = 500
+_BEGINNING = outbox.Place(0, 0)
+#: How often all that is old is gone through anew.
+_AROUND_SECONDS = 86_400.0
 
 
 @dataclass(slots=True)
@@ -90,6 +93,29 @@ class Relay:
                 if not left:
                     installation.keep_results_last_id(tx, None)
         log.error("results were lost in Redis and are published again", why=why, count=count, action="replayed")
+
+
+@dataclass(slots=True)
+class Forgetting:
+    """Goes through what was published long ago, in small pieces, and lets the ledger forget it; remembers how far it has come."""
+
+    parts: Parts
+    keep_ms: int
+    _place: outbox.Place = _BEGINNING
+    _began_at: float | None = None
+
+    def run(self) -> int:
+        """The next piece; returns how many events were removed, or looked at and kept. 0: nothing is old enough."""
+        now = self.parts.clock.elapsed()
+        if self._began_at is None or now - self._began_at > _AROUND_SECONDS:
+            # What was its payment's latest when it was passed may have been followed by another since.
+            self._began_at, self._place = now, _BEGINNING
+        with self.parts.ledger.write() as tx:
+            removed, place = outbox.forget_published(tx, tx.now_ms - self.keep_ms, self._place)
+        if place is None:
+            return 0
+        self._place = place
+        return max(removed, 1)
 
 
 def _as_replay(body: str) -> str:

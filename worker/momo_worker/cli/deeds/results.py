@@ -22,10 +22,7 @@ def tail(*, since: str, kinds: Sequence[str], limit: int, as_json: bool) -> None
     """Print until Ctrl-C, or until there were enough."""
     if since not in _BEGINNINGS and not re.fullmatch(r"[0-9]+(-[0-9]+)?", since, re.ASCII):
         raise WrongUse(f"--from is {since!r}; use start, now, or an entry's id such as 1795507634828-0")
-    wanted = [kind if kind.startswith("momo.") else f"momo.payment.{kind}" for kind in kinds]
-    unknown = [kind for kind in wanted if kind not in set(EventType)]
-    if unknown:
-        raise WrongUse(f"{unknown[0]!r} is no type of event; the types are {', '.join(EventType)}")
+    wanted = types_of(kinds)
     client = connect(quiet_settings().redis_address)
     left = limit
     try:
@@ -40,6 +37,15 @@ def tail(*, since: str, kinds: Sequence[str], limit: int, as_json: bool) -> None
         return
     finally:
         client.close()
+
+
+def types_of(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Types as people write them, whole or without the beginning that they share."""
+    wanted = tuple(kind if kind.startswith("momo.") else f"momo.payment.{kind}" for kind in kinds)
+    unknown = [kind for kind in wanted if kind not in set(EventType)]
+    if unknown:
+        raise WrongUse(f"{unknown[0]!r} is no type of event; the types are {', '.join(EventType)}")
+    return wanted
 
 
 def _events(client: redis.Redis, last_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
