@@ -176,8 +176,9 @@ class Fleet:
         with self._lock:
             if not self.alive(member):
                 return False
+            if not _signalled(member.pid, signal.SIGKILL):
+                return False
             member.fate = how
-            os.kill(member.pid, signal.SIGKILL)
             return True
 
     def put_to_sleep(self, member: Member, how: str, seconds: float) -> bool:
@@ -185,7 +186,8 @@ class Fleet:
         with self._lock:
             if not self.alive(member) or member.wakes_at is not None:
                 return False
-            os.kill(member.pid, signal.SIGSTOP)
+            if not _signalled(member.pid, signal.SIGSTOP):
+                return False
             member.wakes_at = time.time() + seconds
             self._note(member, how, None)
             return True
@@ -203,7 +205,7 @@ class Fleet:
             self._thread.join()
         for member in self.members:
             if self.alive(member):
-                os.kill(member.pid, signal.SIGKILL)
+                _signalled(member.pid, signal.SIGKILL)
         eventually(lambda: not any(map(self.alive, self.members)), within_seconds=10)
         self.launcher.close()
 
@@ -237,7 +239,7 @@ class Fleet:
             self._note(member, member.arming.point, None)
             member.arming = None
         elif now >= member.wakes_at:
-            os.kill(member.pid, signal.SIGCONT)
+            _signalled(member.pid, signal.SIGCONT)
             # Here and not by the launcher's report, which may come after the next look.
             self.launcher.stopped.pop(member.pid, None)
             member.wakes_at = None
@@ -276,6 +278,15 @@ class Fleet:
             order |= {"point": member.arming.point, "passing": member.arming.passing, "act": member.arming.act}
         member.pid = self.launcher.start(order)
         member.started_at = time.time()
+
+
+def _signalled(pid: int, number: signal.Signals) -> bool:
+    """False when it ended by itself a moment ago, which the launcher hasn't told yet."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def sleeps(journal: Iterable[Ending]) -> list[Ending]:

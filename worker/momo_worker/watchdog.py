@@ -89,11 +89,16 @@ class Watchdog:
             return now - self._untaken_since
 
     def _end(self, sentence: str, action: str) -> None:
-        # A stuck thread may hold the lock of a log handler, and a full pipe takes no more words: five seconds, no longer.
-        words = threading.Thread(target=_last_words, args=(sentence, action), daemon=True)
-        words.start()
-        words.join(LAST_WORDS_TIMEOUT_SECONDS)
-        self._end_process(EXIT_CODE)
+        end_with_words(sentence, action, self._end_process)
+
+
+def end_with_words(sentence: str, action: str, end_process: Callable[[int], object] = os._exit) -> None:
+    """Say why, show where each thread stands, and end the process."""
+    # A stuck thread may hold the lock of a log handler, and a full pipe takes no more words: five seconds, no longer.
+    words = threading.Thread(target=_last_words, args=(sentence, action), daemon=True)
+    words.start()
+    words.join(LAST_WORDS_TIMEOUT_SECONDS)
+    end_process(EXIT_CODE)
 
 
 def _last_words(sentence: str, action: str) -> None:

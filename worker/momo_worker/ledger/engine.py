@@ -32,6 +32,14 @@ ROWS_MAX = 500
 #: no longer for a lock. What ends further ahead than this allows is the work of a clock that went back, and not of one that was slow.
 NOW_IS_OLD_MS = 20_000
 
+#: The server's own timeouts don't reach us when it is gone without a word (a firewall, a failover): the system's default waits two hours.
+_NOTICE_A_DEAD_PEER = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+
 #: What a transaction raises when the database fails it; the pool's timeout is no DBAPIError, and as much a failure.
 LEDGER_FAILURES = (DBAPIError, PoolTimeoutError)
 
@@ -162,6 +170,7 @@ def _engine(url: str, pool_size: int) -> Engine:
             connect_args={
                 "connect_timeout": 5,
                 "options": f"-c statement_timeout=30000 -c lock_timeout={NOW_IS_OLD_MS}",
+                **_NOTICE_A_DEAD_PEER,
             },
         )
     engine = create_engine(

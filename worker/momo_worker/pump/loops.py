@@ -3,6 +3,7 @@
 What a pass does is a step's; here is only when it is done again.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,11 +17,15 @@ from momo_worker.ledger.engine import LEDGER_FAILURES, LedgerError, OtherLedgerE
 from momo_worker.ledger.moves import MoveLostError
 from momo_worker.metrics import Metrics
 from momo_worker.streams import WrongTypeError
+from momo_worker.watchdog import end_with_words
 
 log = structlog.get_logger(__name__)
 
 _FAILED_PAUSE_SECONDS = 1.0
 _STUCK_SECONDS = 300.0
+_LOOK_SECONDS = 5.0
+#: No pass takes so long: the longest asks MTN some ten times, each within its deadline. What does is stuck in a call that never returns.
+HUNG_SECONDS = 900.0
 
 #: What a loop outlives: its servers go away and come back. Anything else is a mistake of ours: the process ends and is restarted.
 OUTLIVED = (redis.RedisError, *LEDGER_FAILURES, MoveLostError, LedgerError, WrongTypeError, BrokerError, OSError)
@@ -35,14 +40,26 @@ class Loop:
     idle_seconds: float
     wake: threading.Event = field(default_factory=threading.Event)
     passed_at: float = 0.0
+    #: When the pass that runs now began; None between two.
+    began_at: float | None = None
     failing: bool = False
 
 
 class Pump:
     """Runs loops in threads until `stop`."""
 
-    def __init__(self, loops: list[Loop], clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        loops: list[Loop],
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        look_seconds: float = _LOOK_SECONDS,
+        end_process: Callable[[int], object] = os._exit,
+    ) -> None:
         self.loops = loops
+        self._look_seconds = look_seconds
+        self._end_process = end_process
         self._clock = clock
         self._metrics = metrics
         self._stopping = threading.Event()
@@ -65,10 +82,22 @@ class Pump:
             loop.wake.set()
 
     def join(self) -> bool:
-        """Wait until all have ended; False when one ended by a mistake."""
+        """Wait until all have ended; False when one ended by a mistake. Ends the process when a pass never returns."""
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(self._look_seconds)
+                self._end_if_hung()
         return not self._broken.is_set()
+
+    def _end_if_hung(self) -> None:
+        """A loop that hangs looks alive, and no other pump takes its consumer's place: it ends, and is started again."""
+        now = self._clock.elapsed()
+        for loop in self.loops:
+            began_at = loop.began_at
+            if began_at is not None and now - began_at > HUNG_SECONDS:
+                sentence = f"A pass of the pump's loop {loop.name} has been running for {now - began_at:.0f} s."
+                end_with_words(sentence, "loop_hung", self._end_process)
+                return
 
     def alive(self) -> bool:
         """Whether every loop has passed lately."""
@@ -90,6 +119,7 @@ class Pump:
 
     def _pass(self, loop: Loop) -> None:
         try:
+            loop.began_at = self._clock.elapsed()
             done = loop.body()
         except OtherLedgerError:
             # Not outlived: going on would take another installation's jobs.
@@ -105,12 +135,13 @@ class Pump:
                 action="retry",
             )
             loop.failing = True
+            loop.began_at = None
             self._stopping.wait(_FAILED_PAUSE_SECONDS)
             return
         if loop.failing:
             log.info("a pump loop works again", loop=loop.name, action="recovered")
             loop.failing = False
-        loop.passed_at = self._clock.elapsed()
+        loop.passed_at, loop.began_at = self._clock.elapsed(), None
         if not done and not self._stopping.is_set():
             loop.wake.wait(loop.idle_seconds)
             loop.wake.clear()
