@@ -101,7 +101,7 @@ MUTATIONS = (
         _LOOK,
         "    if is_final(payment):\n        return _against_final(payment, moment, wrong)\n",
         "    if is_final(payment):\n        return Change(payment, payment)\n",
-        tests="tests/ledger/test_outcomes.py",
+        tests="tests/ledger/test_outcomes.py::test_a_late_success_is_a_contradiction_an_event_and_an_alert",
         beyond="MTN speaks against a final state hours and days after the simulation has come to rest",
     ),
     broken(
@@ -111,7 +111,7 @@ MUTATIONS = (
         "commons/recording.py",
         "    if change.trigger in _FOLLOWED_LATE:\n",
         "    if change.trigger in ():\n",
-        tests="tests/ledger/test_outcomes.py",
+        tests="tests/ledger/test_outcomes.py::test_an_attempt_closed_without_mtns_failed_is_looked_up_five_times",
         beyond="late looks come after one hour to thirty days, and the simulation has come to rest by then",
     ),
 )

@@ -130,7 +130,7 @@ MUTATIONS = (
         _CALLBACK,
         "        if payment.hinted_at_ms is not None and tx.now_ms - payment.hinted_at_ms < parts.rules.hint_apart_ms:",
         "        if payment.hinted_at_ms is not None and tx.now_ms < payment.hinted_at_ms:",
-        tests="tests/ledger/test_outcomes.py",
+        tests="tests/ledger/test_outcomes.py::test_a_hint_brings_the_look_forward_once_in_ten_seconds_and_none_for_a_final_payment",
         beyond="looks that are too many hurt the budget and no payment",
     ),
     # ---- M12 --------------------------------------------------------------------------------------------------------
@@ -180,7 +180,8 @@ MUTATIONS = (
         "            self._granted, self._read_at = frozenset(), None\n"
         '            raise NotDepartedError("the ledger can\'t be read, so nothing is sent") from error\n',
         '            log.warning("the ledger can\'t be read", why=str(error))\n'
-        "            self._granted = frozenset(self._open)\n",
+        "            self._granted, self._read_at = frozenset(self._open), asked_at\n"
+        "            return\n",
         mood="ledger_unreadable=0.3",
     ),
     broken(
@@ -190,7 +191,7 @@ MUTATIONS = (
         _STOPS,
         "            schema.pause.c.account == account,\n",
         '            schema.pause.c.account.in_(("", account)),\n',
-        mood="pauses=1",
+        mood="pauses_overlap=1 spread=200",
     ),
     # ---- M14 --------------------------------------------------------------------------------------------------------
     broken(

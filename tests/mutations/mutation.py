@@ -37,7 +37,7 @@ class Mutation:
     edits: tuple[Edit, ...]
     #: What must happen often in a life for the rule to matter, such as `worker_sleeps=0.6`; empty: lives as the proof has them.
     mood: str = ""
-    #: Test files that must fail where the simulation can't reach the rule by its nature ...
+    #: Tests, or files of them, that must fail where the simulation can't reach the rule by its nature ...
     tests: tuple[str, ...] = ()
     #: ... and why it can't.
     beyond: str = ""

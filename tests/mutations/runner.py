@@ -29,6 +29,8 @@ class Limits:
 
     seeds: int = 60
     seconds: float = 600.0
+    #: In each life: fewer than in the proof's own, so that what is broken shows sooner.
+    jobs: int = 40
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def try_out(mutation: Mutation, known_seed: int | None, limits: Limits) -> Caugh
             failed, story = failing_test(folder, mutation.tests)
             return Caught(mutation, failed, None, 0, 0, time.monotonic() - began, story)
         seeds = f"1-{limits.seeds}" if known_seed is None else f"{known_seed},1-{limits.seeds}"
-        lives = list(live(folder, seeds, limits.seconds, mood=mutation.mood))
+        lives = list(live(folder, seeds, limits, mood=mutation.mood))
     last = lives[-1] if lives else {"seed": None, "broken": {}, "story": "no life was lived", "no_proof": True}
     return Caught(
         mutation,
@@ -95,7 +97,7 @@ def failing_lives(lives: Iterable[tuple[str, int]]) -> list[str]:
         with copied(None) as folder:
             for mood, wanted in seeds.items():
                 named = ",".join(map(str, sorted(wanted)))
-                lived = list(live(folder, named, 86_400.0, mood=mood, all_of_them=True))
+                lived = list(live(folder, named, Limits(seconds=86_400.0), mood=mood, all_of_them=True))
                 stories += [
                     f"seed {life['seed']} ({mood}): {life['story']}"
                     for life in lived
@@ -116,11 +118,11 @@ def failing_tests(tests: Iterable[str]) -> str | None:
         return failing_test(folder, wanted)[0]
 
 
-def live(folder: Path, seeds: str, seconds: float, *, mood: str, all_of_them: bool = False) -> Iterator[dict[str, Any]]:
+def live(folder: Path, seeds: str, limits: Limits, *, mood: str, all_of_them: bool = False) -> Iterator[dict[str, Any]]:
     """One life after another in this copy, as they come."""
-    command = [sys.executable, "-m", "tests.mutations.trial", "--seeds", seeds, "--seconds", str(seconds)]
-    command += ["--mood", mood, *(["--all"] if all_of_them else [])]
-    patience = seconds + _LIFE_SECONDS_MAX
+    command = [sys.executable, "-m", "tests.mutations.trial", "--seeds", seeds, "--seconds", str(limits.seconds)]
+    command += ["--jobs", str(limits.jobs), "--mood", mood, *(["--all"] if all_of_them else [])]
+    patience = limits.seconds + _LIFE_SECONDS_MAX
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         try:
             done = subprocess.run(

@@ -51,7 +51,7 @@ MUTATIONS = (
         _WORK,
         "granted = frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)",
         "granted = frozenset(claim for claim in claims if claim.payment_id in {name for name, _ in still})",
-        mood="worker_sleeps=0.9 sleeps=700 spread=400",
+        mood="worker_sleeps=0.9 sleeps=620 spread=400",
     ),
     Mutation(
         "permission_never_ages",
@@ -239,7 +239,7 @@ MUTATIONS = (
         "payment/after_send.py",
         "        return Change(payment, _searched_from_now(payment, report, now_ms))",
         "        return Change(payment, payment)",
-        mood="worker_sleeps=0.7 lost_answer=0.4 lost_before_creation=0.2",
+        mood="worker_sleeps=0.9 lost_before_creation=0.8",
     ),
     # ---- the pace ---------------------------------------------------------------------------------------------------
     broken(

@@ -5,6 +5,7 @@ Runs inside the copy that was mutated; the runner reads its lines.
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.simulation import seeds as simulation
+from tests.simulation.seeds import ledgers, live, quiet
 from tests.support.simulation_odd import ODD
 from tests.support.simulation_swarm import MTN_FAULTS, OUR_FAULTS, PEOPLE, Mode, Swarm, swarm_of
 
@@ -20,17 +21,15 @@ import momo_worker
 
 #: A mutation that ends like this isn't a broken rule but broken code, and proves nothing.
 NO_PROOF = (NameError, TypeError, AttributeError, ImportError, SyntaxError)
-#: Shorter than the proof's own lives, which are judged at their end only: what is broken shows sooner.
-JOBS_MAX = 40
 #: What a mood may say of a life besides its faults: for how long jobs come, and workers sleep, at most.
 _LENGTHS = {"spread": "spread_seconds", "sleeps": "sleeps_seconds_max"}
 _PLACES = {"mtn": MTN_FAULTS, "ours": OUR_FAULTS, "people": {**PEOPLE, **ODD}}
 
 
-def in_mood(seed: int, mood: str) -> Swarm:
+def in_mood(seed: int, mood: str, jobs_max: int) -> Swarm:
     """A seed's options with fewer jobs and, where a mood is given, no faults but those that it names."""
     swarm = swarm_of(seed)
-    swarm = replace(swarm, jobs=min(swarm.jobs, JOBS_MAX))
+    swarm = replace(swarm, jobs=min(swarm.jobs, jobs_max))
     if not mood:
         return swarm
     wanted = {name: float(often) for name, _, often in (part.partition("=") for part in mood.split())}
@@ -42,21 +41,21 @@ def in_mood(seed: int, mood: str) -> Swarm:
     return replace(swarm, mode=Mode.USUAL, same_again="off", send_window_minutes=25, **chances, **lengths)
 
 
-def lived(seed: int) -> dict[str, Any]:
+def lived(swarm: Swarm, places: Any) -> dict[str, Any]:
     """What one life showed."""
     try:
-        totals = simulation.run_seeds([seed])
+        totals = live(swarm, places)
     except Exception as error:  # noqa: BLE001 (whatever ends a life is what the runner wants to know)
         what = " ".join(str(error).split())[:300]
         return {
-            "seed": seed,
+            "seed": swarm.seed,
             "payments": 0,
             "broken": {type(error).__name__: 1},
             "story": f"{type(error).__name__}: {what}",
             "no_proof": isinstance(error, NO_PROOF),
         }
     return {
-        "seed": seed,
+        "seed": swarm.seed,
         "payments": totals.payments,
         "broken": dict(totals.broken),
         "story": totals.stories[0].splitlines()[0] if totals.stories else "",
@@ -80,17 +79,26 @@ def main() -> int:
     parser.add_argument("--seeds", required=True)
     parser.add_argument("--seconds", type=float, required=True, help="begin no further life after this")
     parser.add_argument("--mood", default="")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        required=True,
+        help="fewer than the proof's own lives have, which are judged at their end only",
+    )
     parser.add_argument("--all", action="store_true", help="go on after the first that breaks a property")
     given = parser.parse_args()
     here = Path(__file__).resolve().parents[2]
     assert Path(momo_worker.__file__).is_relative_to(here), f"{momo_worker.__file__} isn't the copy's"
-    simulation.swarm_of = lambda seed: in_mood(seed, given.mood)
-    ends_at = time.monotonic() + given.seconds
-    for seed in seeds_of(given.seeds):
-        found = lived(seed)
-        print(json.dumps(found), flush=True)
-        if found["no_proof"] or (found["broken"] and not given.all) or time.monotonic() > ends_at:
-            break
+    parent, ends_at = os.getppid(), time.monotonic() + given.seconds
+    with quiet(), ledgers("sqlite") as places:
+        for seed in seeds_of(given.seeds):
+            found = lived(in_mood(seed, given.mood, given.jobs), places)
+            print(json.dumps(found), flush=True)
+            if found["no_proof"] or (found["broken"] and not given.all) or time.monotonic() > ends_at:
+                break
+            if os.getppid() != parent:
+                # Whoever asked is gone.
+                return 1
     return 0
 
 

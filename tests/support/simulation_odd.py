@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 
     from tests.support.simulation import Simulation
 
-#: How often a life has each of them.
-ODD = {"settings_change": 0.3, "fractions": 0.2, "pumps_away": 0.15, "retries": 0.4, "strangers": 0.15}
+#: How often a life has each of them, besides its turn.
+ODD = {
+    "settings_change": 0.3,
+    "fractions": 0.2,
+    "pumps_away": 0.15,
+    "retries": 0.4,
+    "strangers": 0.15,
+    "pauses_overlap": 0.15,
+}
 
 
 class Odd:
@@ -31,9 +38,12 @@ class Odd:
 
     def __init__(self, world: "Simulation") -> None:
         self.world = world
-        self.rng = random.Random(f"odd {world.swarm.seed}")
-        happens = {name: self.rng.random() < often for name, often in ODD.items()}
-        self.happens = {name for name, does in happens.items() if does or world.swarm.chance(name) > 0}
+        self.rng = random.Random(f"odd {world.swarm.dice}")
+        # By turns, so that a few seeds in a row meet all of them; and by the dice.
+        in_turn = tuple(ODD)[world.swarm.seed % len(ODD)]
+        diced = {name for name, often in ODD.items() if self.rng.random() < often}
+        self.happens = {in_turn} | diced | {name for name in ODD if world.swarm.chance(name) > 0}
+        self.happens -= set(world.swarm.without)
         self.pumps_back_at = 0.0
         #: References that a stranger used at MTN before we did.
         self.taken: set[str] = set()
@@ -46,6 +56,7 @@ class Odd:
             "fractions": (3, early, self._fraction),
             "retries": (self.rng.randint(5, 25), late, self._retry),
             "strangers": (3, early, self._stranger),
+            "pauses_overlap": (1, early / 2, self._pause_within_a_pause),
             "pumps_away": (2, late, self._no_pump),
         }
         for name, (count, until, deed) in deeds.items():
@@ -114,7 +125,7 @@ class Odd:
         reference = reference_id(world.parts.namespace, "default", "disburse", job["idempotency_key"], 1)
         basic = base64.b64encode(f"{ours.api_user}:{ours.api_key}".encode()).decode()
         key = {"Ocp-Apim-Subscription-Key": ours.subscription_key}
-        token = self._at_mtn("/disbursement/token/", {**key, "Authorization": f"Basic {basic}"}, {})
+        token = self._at_mtn("/disbursement/token/", {**key, "Authorization": f"Basic {basic}"}, None)
         headers = {
             **key,
             "Authorization": f"Bearer {token.get('access_token')}",
@@ -136,8 +147,8 @@ class Odd:
             world.count("a stranger used our reference")
             world.people.send(job)
 
-    def _at_mtn(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
-        reply = self.world.model.handle(Request.of("POST", path, headers, json.dumps(body).encode()))
+    def _at_mtn(self, path: str, headers: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:
+        reply = self.world.model.handle(Request.of("POST", path, headers, json.dumps(body).encode() if body else b""))
         try:
             return dict(reply.json())
         except ValueError:
@@ -151,6 +162,12 @@ class Odd:
             )
         )
         return self.taken - believed
+
+    def _pause_within_a_pause(self, _number: int) -> None:
+        """Somebody pauses one account within a pause of all, and lifts the narrow one first: the wide one holds on (M13)."""
+        people, after = self.world.people, self.world.scheduler.after
+        people.pause("", "", 150.0)
+        after(5.0, lambda: people.pause("default", "", 20.0))
 
     def _no_pump(self, _number: int) -> None:
         """Every pump is down for a while: permissions grow old, leases end, and nobody notices."""

@@ -170,7 +170,11 @@ class People:
     def _pause(self) -> None:
         world, rng = self.world, self.world.rng
         account = rng.choice(("", *world.parts.accounts))
-        product = rng.choice(("", "collection", "disbursement"))
+        self.pause(account, rng.choice(("", "collection", "disbursement")))
+
+    def pause(self, account: str, product: str, seconds: float | None = None) -> None:
+        """An operator pauses this scope, and resumes exactly it later."""
+        world, rng = self.world, self.world.rng
         try:
             with world.ledger.write() as tx:
                 stops.add_pause(tx, account=account, product=product, run="", reason="haste", actor="operator")
@@ -180,7 +184,8 @@ class People:
         stopped = StoppedTime(account, product, world.scheduler.now)
         world.stopped.append(stopped)
         world.count("operator pauses")
-        world.scheduler.after(rng.choice((0.5, 20.0, 200.0, 900.0)), lambda: self._resume(stopped))
+        seconds = rng.choice((0.5, 20.0, 200.0, 900.0)) if seconds is None else seconds
+        world.scheduler.after(seconds, lambda: self._resume(stopped))
 
     def _resume(self, stopped: StoppedTime) -> None:
         world = self.world
