@@ -1,6 +1,6 @@
 """What docs/producers.md tells an application to type does what it says, against a real server: its own snippets, cut out and run.
 
-Node's are run by hand (they need npm) and PHP's were never run; both say so in the document.
+Node's and PHP's are run by hand, since not every machine has them; the document says with which versions.
 """
 
 import os
