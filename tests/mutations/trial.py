@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.seeds import ledgers, live, quiet
+from tests.simulation.seeds import live, quiet
+from tests.support.simulation_ledgers import ledgers
 from tests.support.simulation_odd import ODD
 from tests.support.simulation_swarm import MTN_FAULTS, OUR_FAULTS, PEOPLE, Mode, Swarm, swarm_of
 
