@@ -62,8 +62,8 @@ class Consumer:
             self.rejected[event["subject"]] = data["errors"]
             return
         meaning = (event["type"], data["payment_id"], data["epoch"], data["sequence"])
-        # Always the same id, epoch and sequence, however often it arrives.
-        assert self._meaning.setdefault(event["id"], meaning) == meaning
+        # Always the same id and sequence, however often it arrives within an epoch; a recovery begins a new one.
+        assert self._meaning.setdefault(f"{event['id']} {data['epoch']}", meaning) == meaning
         key, mark = data["idempotency_key"], (data["epoch"], data["sequence"])
         if mark > self.last.get(key, (0, 0)):
             self.last[key] = mark

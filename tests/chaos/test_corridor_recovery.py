@@ -1,0 +1,195 @@
+"""A ledger goes back to an older backup, or is lost, under real processes: nothing is paid twice, no decision is lost silently, and it comes back by a person's word."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.backup import Backup
+from tests.support.corridor import Corridor, a_corridor, a_job
+
+from momo_worker.clock import SystemClock
+from momo_worker.ledger.engine import Ledger
+from momo_worker.ledger.migrate import migrate
+from momo_worker.payment.transitions import HeldCause, State
+
+pytestmark = pytest.mark.chaos
+
+NAMESPACE = {"MOMO_NAMESPACE": "2c5a7a2e-6d0c-4a0a-9d57-0d8f3b0d8c11"}
+ENOUGH = "1000000000"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def corridor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Corridor]:
+    url = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    with a_corridor(tmp_path, ledger_url=url, environment=NAMESPACE) as running:
+        yield running
+
+
+def job(key: str, **changes: Any) -> dict[str, Any]:
+    return a_job(idempotency_key=key, msisdn=f"2567721{sum(map(ord, key)):05d}", **changes)
+
+
+def say(corridor: Corridor, *words: str) -> dict[str, Any]:
+    done = corridor.momo(*words, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def tide(corridor: Corridor) -> int:
+    return corridor.count("SELECT tide FROM installation")
+
+
+def copies_follow(corridor: Corridor) -> None:
+    """The copies outside know what the ledger holds now."""
+    now = tide(corridor)
+    corridor.until(lambda: tide(corridor) >= now + 2)
+
+
+def in_recovery(corridor: Corridor) -> bool:
+    return bool(corridor.count("SELECT count(*) FROM recovery WHERE is_open = 1"))
+
+
+def sent(corridor: Corridor) -> int:
+    """POSTs of payments that MTN has seen."""
+    return len(corridor.simulator.requests())
+
+
+def may_be_released(corridor: Corridor) -> bool:
+    return bool(say(corridor, "recover")["recovery"]["may_be_released"])
+
+
+def a_morning(corridor: Corridor) -> Backup:
+    """A night's backup with four payments that wait, and a morning in which one is paid, one retried, one cancelled, one paused."""
+    say(corridor, "pause", "--reason", "night")
+    corridor.xadd_many([job(key) for key in ("paid", "cancelled", "waiting")])
+    corridor.xadd_many([job("retried", amount="7000")])
+    for key in ("paid", "cancelled", "waiting", "retried"):
+        corridor.comes_to(key, State.ACCEPTED)
+    backup = Backup.of(corridor.ledger)
+    copies_follow(corridor)
+    say(corridor, "payment", "cancel", "cancelled", "--reason", "left the company")
+    say(corridor, "payment", "cancel", "waiting", "--reason", "by mistake")
+    corridor.simulator.set_balance("uganda", "disbursement", "5000")
+    say(corridor, "resume", "--reason", "morning")
+    corridor.comes_to("paid", State.SUCCESSFUL)
+    corridor.comes_to("retried", State.FAILED)
+    corridor.simulator.set_balance("uganda", "disbursement", ENOUGH)
+    say(corridor, "payment", "retry", "retried", "--reason", "topped up")
+    corridor.xadd_many([job("only-in-the-stream")])
+    assert corridor.comes_to("retried", State.SUCCESSFUL).attempt == 2
+    corridor.comes_to("only-in-the-stream", State.SUCCESSFUL)
+    corridor.consumer_agrees()
+    say(corridor, "pause", "--product", "collection", "--reason", "fraud")
+    copies_follow(corridor)
+    return backup
+
+
+def comes_back(corridor: Corridor) -> None:
+    """What an operator does, and what must be true before, during and after it."""
+    before = sent(corridor)
+    corridor.until(lambda: in_recovery(corridor))
+    # What comes after the stream was read again has no past that could be lost.
+    corridor.until(lambda: corridor.count("SELECT count(*) FROM recovery WHERE jobs_done_at_ms IS NOT NULL"))
+    corridor.xadd_many([job("new"), job("paid")])
+    corridor.comes_to("new", State.ACCEPTED)
+    assert corridor.momo("recover", "--release").returncode == 2
+    corridor.until(lambda: may_be_released(corridor))
+    shown = corridor.momo("recover").stdout
+    assert "IN RECOVERY" in shown
+    assert "MTN" in shown
+    assert corridor.momo("doctor", "--offline").returncode == 1
+    code, reasons = corridor.pumps[0].health()
+    assert (code, reasons) == (200, [])
+    assert "momo_recovery{" in corridor.pumps[0].metrics()
+    assert sent(corridor) == before
+    for key in ("cancelled", "waiting"):
+        payment = corridor.payment(key)
+        assert payment is not None
+        assert (payment.state, payment.held_cause) == (State.HELD, HeldCause.RECOVERY)
+    say(corridor, "payment", "cancel", "cancelled", "--reason", "left the company, as before")
+    released = say(corridor, "recover", "--release", "--reason", "compared with the list of the morning")
+    assert not released["in_recovery"]
+    for key in ("paid", "retried", "only-in-the-stream", "new"):
+        corridor.comes_to(key, State.SUCCESSFUL)
+    assert corridor.payments()["retried"].attempt == 2
+    assert {key: each.state for key, each in corridor.payments().items() if each.state is not State.SUCCESSFUL} == {
+        "cancelled": State.CANCELLED,
+        "waiting": State.HELD,
+    }
+    assert sent(corridor) == before + 1
+    corridor.books_agree()
+    corridor.consumer_agrees()
+
+
+def test_an_older_backup_comes_back_without_a_double_and_without_losing_a_decision(corridor: Corridor) -> None:
+    backup = a_morning(corridor)
+    for process in corridor.processes:
+        process.kill()
+    backup.restore(corridor.ledger)
+    for process in corridor.processes:
+        process.start()
+    comes_back(corridor)
+    # A restore lifts no pause: it was in the copies.
+    assert corridor.count("SELECT count(*) FROM pause WHERE lifted_at_ms IS NULL AND reason = 'fraud'") == 1
+
+
+def test_a_failover_under_running_processes_sends_nothing_before_it_is_noticed(corridor: Corridor) -> None:
+    backup = a_morning(corridor)
+    backup.restore(corridor.ledger)
+    comes_back(corridor)
+    assert all(process.alive() for process in corridor.processes)
+
+
+def test_with_redis_lost_as_well_the_file_knows(corridor: Corridor) -> None:
+    backup = a_morning(corridor)
+    for process in corridor.processes:
+        process.kill()
+    corridor.valkey.kill()
+    shutil.rmtree(corridor.valkey.folder)
+    backup.restore(corridor.ledger)
+    corridor.valkey.start()
+    for process in corridor.processes:
+        process.start()
+    corridor.until(lambda: in_recovery(corridor))
+    # The stream is gone with Redis: its producer has seen no end, and sends again under the same key.
+    corridor.xadd_many([job("only-in-the-stream")])
+    comes_back(corridor)
+
+
+def test_an_empty_ledger_takes_the_lost_ones_place_by_a_persons_word_only(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with a_corridor(tmp_path, environment=NAMESPACE) as corridor:
+        corridor.xadd_many([job(key) for key in ("a", "b")])
+        for key in ("a", "b"):
+            corridor.comes_to(key, State.SUCCESSFUL)
+        copies_follow(corridor)
+        url = f"sqlite:///{tmp_path / 'new.db'}"
+        fresh = Ledger(url, SystemClock())
+        request.addfinalizer(fresh.close)
+        migrate(fresh)
+        corridor.environment["MOMO_DATABASE_URL"] = url
+        alive = corridor.momo("recover", "--adopt-ledger", "--reason", "the old one is gone")
+        assert alive.returncode == 1
+        assert "lives" in alive.stderr
+        for process in corridor.processes:
+            process.kill()
+            process.environment["MOMO_DATABASE_URL"] = url
+        refused = corridor.momo("pump")
+        assert refused.returncode != 0
+        assert "--adopt-ledger" in refused.stdout + refused.stderr
+        adopted = say(corridor, "recover", "--adopt-ledger", "--reason", "the old one is gone")
+        assert adopted["in_recovery"]
+        corridor.ledger = fresh
+        for process in corridor.processes:
+            process.start()
+        corridor.until(lambda: may_be_released(corridor))
+        say(corridor, "recover", "--release", "--reason", "everything was at MTN")
+        for key in ("a", "b"):
+            corridor.comes_to(key, State.SUCCESSFUL)
+        corridor.books_agree()
+        corridor.consumer_agrees()
