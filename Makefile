@@ -19,7 +19,7 @@ endif
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint demo bench bench-budget chaos proof-mutations constraints clean $(MARK).place.stale
+.PHONY: help test lint demo bench bench-budget chaos proof proof-mutations constraints clean $(MARK).place.stale
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ bench: $(MARK).test  ## what a payment costs, beside a naive Celery application
 
 bench-budget: $(MARK).test  ## a run by four workers and two pumps at MTN's own pace, and its books
 	@$(BIN)/python -m tests.benchmarks.budget
+
+proof: $(MARK).test  ## live through a million payments under faults, and write the table of what became of them: hours
+	@$(BIN)/python -m tests.simulation.proof --write
 
 proof-mutations: $(MARK).test  ## break each rule of money on purpose, and see the simulation catch it
 	@$(BIN)/python -m tests.mutations --write

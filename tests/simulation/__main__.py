@@ -1,47 +1,33 @@
-"""`python -m tests.simulation --seeds 1-1000`: lives through many seeds and prints a table in Markdown; ends with 1 when a property was broken."""
+"""`python -m tests.simulation --seeds 1-1000`: lives through many seeds and prints tables in Markdown; ends with 1 when a property was broken.
+
+--swarm JSON     one life with these options, as a shrunk story gives them
+--database NAME  sqlite (the default) or postgresql
+"""
 
 import argparse
 import sys
 
-from tests.simulation.seeds import CHECKERS, Totals, run_seeds
-
-
-def table(totals: Totals, seeds: str) -> str:
-    """What happened, for a page."""
-    sums = {
-        "seeds": seeds,
-        "payments": totals.payments,
-        "payments a second": f"{totals.payments / max(totals.seconds, 0.001):.1f}",
-        "POSTs that left": totals.posts,
-        "paid twice": totals.broken["one_movement"],
-        "lost (jobs, acceptances, results)": totals.broken["entries"] + totals.broken["consumer"],
-        "finals wrong": totals.broken["finals"] + totals.broken["sums"],
-        "without an owner": totals.broken["liveness"],
-        "other properties broken": sum(totals.broken.values())
-        - sum(totals.broken[name] for name in ("one_movement", "entries", "consumer", "finals", "sums", "liveness")),
-        "moved twice because MTN forgot or raced (bounds only)": totals.moved_twice_when_mtn_forgets,
-    }
-    parts = [_rows("what", "count", sums), _rows("outcome", "count", dict(sorted(totals.outcomes.items())))]
-    parts.append(_rows("held because", "count", dict(sorted(totals.held.items()))))
-    parts.append(_rows("moved by", "count", dict(sorted(totals.triggers.items()))))
-    parts.append(_rows("fault or deed", "count", dict(sorted(totals.faults.items()))))
-    names = ", ".join(checker.__name__.rpartition(".")[2] for checker in CHECKERS)
-    return "\n\n".join([*parts, f"Checked: {names}."])
-
-
-def _rows(left: str, right: str, values: dict[str, object]) -> str:
-    return "\n".join(
-        [f"| {left} | {right} |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in values.items())]
-    )
+from tests.simulation.seeds import run_seeds, run_swarms
+from tests.simulation.table import tables
+from tests.support.simulation_ledgers import DATABASES
+from tests.support.simulation_swarm import swarm_from_json
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="1-50", help="first and last, such as 1-1000, or one")
-    given = parser.parse_args().seeds
-    first, _, last = given.partition("-")
-    totals = run_seeds(range(int(first), int(last or first) + 1))
-    print(table(totals, given))
+    parser.add_argument("--swarm")
+    parser.add_argument("--jobs-max", type=int)
+    parser.add_argument("--database", choices=DATABASES, default="sqlite")
+    given = parser.parse_args()
+    if given.swarm:
+        totals = run_swarms([swarm_from_json(given.swarm)], database=given.database)
+    else:
+        first, _, last = given.seeds.partition("-")
+        seeds = range(int(first), int(last or first) + 1)
+        totals = run_seeds(seeds, jobs_max=given.jobs_max, database=given.database)
+    rate = f"{totals.payments / max(totals.seconds, 0.001):.1f}"
+    print(tables(totals, {"seeds": given.seeds, "database": given.database, "payments a second of CPU": rate}))
     for story in totals.stories:
         print(f"\n{story}", file=sys.stderr)
     return 1 if totals.broken else 0

@@ -1,6 +1,6 @@
 """One seed's life of the whole corridor in one process: a seed comes in, what became of every payment goes out. The product's own code, our clock and our dice.
 
-    with simulated(swarm_of(7), template) as world:
+    with simulated(swarm_of(7), url) as world:
         world.live()
 
 Producers, operators, two pumps and any number of workers act on one ledger; `simulation_mtn` is the other side. Faults happen until
@@ -8,17 +8,16 @@ Producers, operators, two pumps and any number of workers act on one ledger; `si
 """
 
 import random
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from tests.support.ledger_world import NAMESPACE, HandClock, Silent, _explained, an_account
+from tests.support.simulation_ledgers import without_waiting_for_the_disk
 from tests.support.simulation_mtn import MTN_EPOCH, Post, SimulatedSlots, a_model, in_process_client
 from tests.support.simulation_odd import Odd
 from tests.support.simulation_people import People, StoppedTime
@@ -86,11 +85,6 @@ class SimulatedLedger(Ledger):
             yield tx
 
 
-def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:
-    """The simulation's processes die, its machine doesn't."""
-    connection.execute("PRAGMA synchronous=OFF")
-
-
 def _an_account(name: str, swarm: Swarm) -> Account:
     credentials = {
         product: Credentials(who.subscription_key, who.api_user, who.api_key, who.secondary_key)
@@ -112,9 +106,9 @@ class Simulation:
 
     def __init__(self, swarm: Swarm, url: str) -> None:
         self.swarm = swarm
-        self.rng = random.Random(f"life {swarm.seed}")
+        self.rng = random.Random(f"life {swarm.dice}")
         self.clock = HandClock()
-        self.scheduler = Scheduler(self.clock, random.Random(f"order {swarm.seed}"))
+        self.scheduler = Scheduler(self.clock, random.Random(f"order {swarm.dice}"))
         self.counts: Counter[str] = Counter()
         self.trace: dict[str, list[tuple[float, str]]] = defaultdict(list)
         self.owner_of_reference: dict[str, str] = {}
@@ -130,9 +124,9 @@ class Simulation:
         self.jumped_at = 0.0
         self.in_pump: SimulatedPump | None = None
         self.rested_at: float | None = None
-        self.model = a_model(swarm, lambda: MTN_EPOCH + self.clock.elapsed_seconds, random.Random(f"mtn {swarm.seed}"))
+        self.model = a_model(swarm, lambda: MTN_EPOCH + self.clock.elapsed_seconds, random.Random(f"mtn {swarm.dice}"))
         self.ledger = SimulatedLedger(url, self.clock, clock_rules=True, pool_size=4)
-        event.listen(self.ledger.engine, "connect", _without_waiting_for_the_disk)
+        event.listen(self.ledger.engine, "connect", without_waiting_for_the_disk)
         self._reader = LedgerReader(url)
         self.parts = self._parts()
         self.jobs = SimulatedJobs(self)
@@ -158,7 +152,7 @@ class Simulation:
             accounts=accounts,
             rules=Rules(send_window_ms=self.swarm.send_window_minutes * MINUTE),
             clock=self.clock,
-            rng=random.Random(f"jitter {self.swarm.seed}"),
+            rng=random.Random(f"jitter {self.swarm.dice}"),
             namespace=us.namespace,
             client_for=lambda account, product: clients[account, product],
             slots=slots,
@@ -371,17 +365,13 @@ class Simulation:
 
 
 @contextmanager
-def simulated(swarm: Swarm, template: Path, folder: Path) -> Iterator[Simulation]:
-    """A life on a ledger of its own, copied from a migrated template."""
-    path = folder / f"seed-{swarm.seed}.db"
-    shutil.copy(template, path)
-    world = Simulation(swarm, f"sqlite:///{path}")
+def simulated(swarm: Swarm, url: str) -> Iterator[Simulation]:
+    """A life on an empty ledger of its own."""
+    world = Simulation(swarm, url)
     try:
         yield world
     finally:
         world.close()
-        for left in folder.glob(f"{path.name}*"):
-            left.unlink()
 
 
 assert Rules().send_window_ms < REST_SECONDS_MAX * 1000 - HOUR, "a search must end within the time of rest"

@@ -53,6 +53,8 @@ def a_model(swarm: Swarm, clock: Callable[[], float], rng: Any) -> Model:
         settings["racing_window_seconds"] = rng.choice((5.0, 900.0))
     model = Model(Store(":memory:"), clock, rng, behaviour=Behaviour().changed(settings))
     for name, probability in swarm.mtn.items():
+        if name in swarm.without:
+            continue
         options: dict[str, Any] = {"fault": name, **MTN_FAULTS[name]}
         model.faults.add(Rule(**options, probability=probability))
     return model

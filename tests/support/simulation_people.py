@@ -50,7 +50,7 @@ class People:
         self.world = world
         self.sent: list[SentJob] = []
         self.firsts: list[dict[str, Any]] = []
-        self.busy_seconds = world.swarm.spread_seconds + 500.0
+        self.busy_seconds = world.swarm.spread_seconds + world.swarm.faults_after_seconds
 
     def begin(self) -> None:
         world = self.world

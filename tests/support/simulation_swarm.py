@@ -1,5 +1,6 @@
 """A seed comes in, the options of one simulated life go out: which faults there are, and how often. Swarm style: each seed switches some off."""
 
+import json
 import random
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -107,13 +108,39 @@ class Swarm:
     #: M5's six hours; shorter in most seeds, since a search that fills them costs seven hundred looks.
     send_window_minutes: int = 360
 
+    #: How long faults go on after the last job.
+    faults_after_seconds: float = 500.0
+    #: Faults that are off whatever else is said: what shrinking a story adds to.
+    without: tuple[str, ...] = ()
+    #: Other dice for the same options: None for those of the seed.
+    other_dice: str | None = None
+
+    @property
+    def dice(self) -> str:
+        return str(self.seed) if self.other_dice is None else f"{self.seed}, {self.other_dice}"
+
     def chance(self, name: str) -> float:
-        return self.ours.get(name, self.people.get(name, 0.0))
+        return 0.0 if name in self.without else self.ours.get(name, self.people.get(name, 0.0))
+
+    def names(self) -> tuple[str, ...]:
+        """Every fault that these options name and that is on."""
+        return tuple(name for name in (*self.ours, *self.people, *self.mtn) if name not in self.without)
+
+    def to_json(self) -> str:
+        """For the command line; `swarm_from_json` reads it."""
+        return json.dumps(asdict(self))
 
     def __str__(self) -> str:
         parts = [f"{name}={value}" for name, value in asdict(self).items() if name not in {"mtn", "ours", "people"}]
-        parts += [f"{name}={value:.3f}" for name, value in {**self.ours, **self.people, **self.mtn}.items()]
+        chances = {**self.ours, **self.people, **self.mtn}
+        parts += [f"{name}={value:.3f}" for name, value in chances.items() if name not in self.without]
         return " ".join(parts)
+
+
+def swarm_from_json(text: str) -> Swarm:
+    """What `to_json` wrote."""
+    given = json.loads(text)
+    return Swarm(**{**given, "mode": Mode(given["mode"]), "without": tuple(given["without"])})
 
 
 def swarm_of(seed: int) -> Swarm:

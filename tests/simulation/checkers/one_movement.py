@@ -17,7 +17,7 @@ def check(world: Simulation) -> list[Broken]:
         for name, count in moved.items()
         if count > 1
     ]
-    by_payment = Counter(owners.get(name) for name in moved)
+    by_payment = Counter(owners[name] for name in moved if name in owners)
     found += [Broken(f"{count} of its references moved money", name) for name, count in by_payment.items() if count > 1]
     strange = set(moved) - set(owners) - world.odd.taken
     found += [Broken(f"MTN has {name}, which this ledger never made") for name in sorted(strange)]
