@@ -10,6 +10,7 @@ from tests.support.ledger_world import World, a_job, an_account, failures, found
 
 from momo_worker.accounts import SameAgain
 from momo_worker.ledger import desk
+from momo_worker.payment.after_look import LookReport
 from momo_worker.payment.operator import By
 from momo_worker.payment.payment import Product, Work
 from momo_worker.payment.reference import reference_id
@@ -232,6 +233,20 @@ def test_a_look_alike_under_another_key_asks_for_the_producers_word(world: World
     assert retry(world, found).refused is None
 
 
+def test_what_looks_like_the_first_of_two_is_a_look_alike_too(world: World) -> None:
+    """The second try under another key was marked, and failed; the first was paid."""
+    world = replace(world, parts=replace(world.parts, accounts={"default": an_account(same_again=SameAgain.WARN)}))
+    (first,) = world.accept("k")
+    world.mtn.on_look = found_as(Status.SUCCESSFUL)
+    world.run_until(lambda: world.payment(first).state is State.SUCCESSFUL)
+    second = failed_payment(world, "k-again")
+
+    told = retry(world, second).refused
+
+    assert told is not None
+    assert first in told.why
+
+
 def test_the_producers_word_overrules_a_look_alike(world: World) -> None:
     world = replace(world, parts=replace(world.parts, accounts={"default": an_account(same_again=SameAgain.WARN)}))
     found = failed_payment(world)
@@ -290,6 +305,25 @@ def test_a_retried_refund_is_counted_again_and_refused_when_there_is_no_room(wor
     assert world.payment(second).state is State.FAILED
     assert world.payment(collection).refunded_minor == 600
     world.run_until(lambda: world.payment(first).state is State.FAILED)
+    assert world.payment(collection).refunded_minor == 0
+
+
+def test_nothing_is_refunded_of_a_collection_that_mtn_contradicts(world: World) -> None:
+    collection = world.successful("c", amount="1000")
+    (found,) = world.accept("r1", operation="refund", refund_of="c", amount="600", msisdn=None)
+    world.mtn.on_look = lambda _request: failed()
+    world.run_until(lambda: world.payment(found).state is State.FAILED)
+    report = LookReport(collection, 1, world.payment(collection).fence, world.clock.at_ms, failed())
+    outcome.record_looks(world.parts, [report])
+    assert world.types(collection)[-1] == "contradicted"
+
+    told = retry(world, found).refused
+    taken = world.take(a_job("r2", operation="refund", refund_of="c", amount="10", msisdn=None))
+
+    assert told is not None
+    assert "MTN says otherwise" in told.why
+    assert len(taken.rejected) == 1
+    assert "contradicts" in world.rejections()[-1]["errors"][0]["reason"]
     assert world.payment(collection).refunded_minor == 0
 
 

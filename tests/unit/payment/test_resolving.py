@@ -138,6 +138,14 @@ def test_no_statement_speaks_of_a_send_that_may_still_leave() -> None:
     assert isinstance(resolved(payment, said, None, NOW + RULES.lease_ms, sleeper), Change)
 
 
+def test_no_statement_speaks_of_what_was_sent_since_the_command_began() -> None:
+    said = replace(FAILED, statement=STATEMENT, seen_at_ms=NOW)
+    sent_since = Standing([LOST, a_send(number=2, ending=SendAnswer.UNKNOWN, ended_at_ms=NOW + SECOND)])
+
+    assert "sent meanwhile" in refusal(said=said, word=None, now_ms=NOW + MINUTE, standing=sent_since)
+    assert isinstance(resolved(said=replace(said, seen_at_ms=NOW + SECOND), word=None, standing=sent_since), Change)
+
+
 def test_what_mtn_has_at_this_moment_needs_a_day_even_with_a_statement() -> None:
     said = replace(FAILED, statement=STATEMENT)
 

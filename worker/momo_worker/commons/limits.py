@@ -42,6 +42,9 @@ def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
     if collection.state is not State.SUCCESSFUL:
         advice = "a refund gives back what was collected; wait for its success"
         return Problem("refund_of", key, f"is {collection.state.value}", advice)
+    if desk.unanswered_contradictions_of(tx, collection.id):
+        advice = "compare with MTN's statement whether it was ever collected"
+        return Problem("refund_of", key, "is successful, and MTN contradicts that", advice)
     if moves.change_refunded(tx, collection.id, payment.amount_minor):
         return None
     left = collection.amount_minor - collection.refunded_minor

@@ -15,6 +15,10 @@ from momo_worker.payment.transitions import State, Trigger
 _CONTRADICTIONS = text(
     "SELECT detail FROM transition WHERE payment_id = :payment_id AND trigger = :trigger ORDER BY id"
 )
+_UNANSWERED = text(
+    "SELECT detail FROM transition WHERE payment_id = :payment_id AND trigger = :trigger AND id > "
+    "(SELECT coalesce(max(id), 0) FROM transition WHERE payment_id = :payment_id AND trigger = :answer) ORDER BY id"
+)
 _CLOSED_BY = text(
     "SELECT trigger FROM transition WHERE payment_id = :payment_id AND attempt = :attempt AND after = :failed "
     "AND before <> :failed ORDER BY id DESC LIMIT 1"
@@ -23,8 +27,8 @@ _CLOSED_BY = text(
 _UNPAID = (State.FAILED.value, State.CANCELLED.value)
 
 
-def standing_of(tx: Tx, payment: Payment, *, look_alikes: bool) -> Standing:
-    """Everything beside the payment itself; `look_alikes` False where the account says that equal payments are usual."""
+def standing_of(tx: Tx, payment: Payment, *, alike_within_ms: int | None = None) -> Standing:
+    """Everything beside the payment itself; look-alikes only where asked for: from so long before it was accepted, to this day."""
     closed_by = tx.conn.execute(
         _CLOSED_BY, {"payment_id": payment.id, "attempt": payment.attempt, "failed": State.FAILED.value}
     ).scalar_one_or_none()
@@ -33,7 +37,7 @@ def standing_of(tx: Tx, payment: Payment, *, look_alikes: bool) -> Standing:
         contradictions=contradictions_of(tx, payment.id),
         successor=successor_of(tx, payment.id),
         closed_by=Trigger(closed_by) if closed_by else None,
-        alike=_alike(tx, payment) if look_alikes else None,
+        alike=None if alike_within_ms is None else _alike(tx, payment, payment.accepted_at_ms - alike_within_ms),
     )
 
 
@@ -43,6 +47,16 @@ def contradictions_of(tx: Tx, payment_id: str) -> tuple[str, ...]:
     return tuple(str(row[0]) for row in tx.conn.execute(_CONTRADICTIONS, values))
 
 
+def unanswered_contradictions_of(tx: Tx, payment_id: str) -> tuple[str, ...]:
+    """Those that came after the last time that a person said how it ended."""
+    values = {
+        "payment_id": payment_id,
+        "trigger": Trigger.CONTRADICTION.value,
+        "answer": Trigger.RESOLVED.value,
+    }
+    return tuple(str(row[0]) for row in tx.conn.execute(_UNANSWERED, values))
+
+
 def successor_of(tx: Tx, payment_id: str) -> str | None:
     """The payment that replaces this one."""
     return tx.conn.execute(
@@ -50,11 +64,11 @@ def successor_of(tx: Tx, payment_id: str) -> str | None:
     ).scalar_one_or_none()
 
 
-def _alike(tx: Tx, payment: Payment) -> str | None:
-    """A payment of the same operation, number and amount that was accepted after this one and may be its payer's own second try."""
+def _alike(tx: Tx, payment: Payment, since_ms: int) -> str | None:
+    """A payment of the same operation, number and amount that may be this payer's own second try, or the first of this one."""
     if payment.msisdn is None:
         return None
-    recent = intake.recent_of(tx, payment.account, [payment.msisdn], [payment.amount_minor], payment.accepted_at_ms)
+    recent = intake.recent_of(tx, payment.account, [payment.msisdn], [payment.amount_minor], since_ms)
     same = [like.payment_id for like in recent if like.operation == payment.operation and like.payment_id != payment.id]
     others = moves.read(tx, same)
     return next((name for name in same if others[name].state not in _UNPAID), None)

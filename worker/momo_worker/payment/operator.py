@@ -45,7 +45,7 @@ class Standing:
     successor: str | None = None
     #: What made the last attempt failed, where it is.
     closed_by: Trigger | None = None
-    #: A later payment of the same operation, number and amount, under another key, that didn't end unpaid.
+    #: Another payment of the same operation, number and amount, of about then or later, that didn't end unpaid.
     alike: str | None = None
 
     def sends_of(self, attempt: int) -> list[Send]:
@@ -197,7 +197,7 @@ def _against_paying_twice(standing: Standing, asked: Retry) -> NotPermitted | No
     against = _contradicted(standing) or _replaced(standing)
     if against is None and standing.alike is not None and not asked.producer_knows:
         return NotPermitted(
-            f"has a look-alike: payment {standing.alike}, accepted later, has the same operation, number and amount",
+            f"has a look-alike: payment {standing.alike}, of about then or later, has the same operation, number and amount",
             "ask whoever sent it whether that one pays the same; if it doesn't, say so with --producer-knows",
         )
     return against

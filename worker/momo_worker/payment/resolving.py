@@ -47,6 +47,8 @@ class Resolve:
     financial_transaction_id: str | None = None
     #: The reference that MTN paid, where it isn't the last attempt's (a contradiction told so).
     paid_reference: str | None = None
+    #: When the command read the payment: of what was sent since then nobody has spoken.
+    seen_at_ms: int | None = None
 
 
 def resolve(
@@ -136,6 +138,8 @@ def _may_have_moved(
         return NotPermitted(
             f"may still be sent until {rfc3339(left_at_ms)} by a worker that sleeps", "ask again after that"
         )
+    if said.seen_at_ms is not None and left_at_ms > said.seen_at_ms:
+        return NotPermitted("was sent meanwhile", "look at it again with `momo payment show`, and decide anew")
     refused_only = bool(sends) and all(send.ending is SendAnswer.REFUSED for send in sends)
     ripe_at_ms = left_at_ms + (0 if refused_only else rules.resolve_after_ms)
     ripe = now_ms >= ripe_at_ms

@@ -65,7 +65,7 @@ def retry(
         if payment is None:
             return None
         asked = Retry(by, _next_reference(parts, payment), until_ms, seen_attempt, producer_knows)
-        standing = desk.standing_of(tx, payment, look_alikes=_minds_look_alikes(parts, payment))
+        standing = desk.standing_of(tx, payment, alike_within_ms=_alike_within(parts, payment))
         change = _unsearched(tx, payment_id) or operator.retry(payment, standing, tx.now_ms, asked, parts.rules)
         if isinstance(change, Change):
             change = _counted_against_its_collection(tx, change)
@@ -84,7 +84,7 @@ def release(parts: Parts, payment_id: str, *, by: By, until_ms: int | None = Non
         payment = moves.lock(tx, [payment_id]).get(payment_id)
         if payment is None:
             return None
-        standing = desk.standing_of(tx, payment, look_alikes=False)
+        standing = desk.standing_of(tx, payment)
         change = _unsearched(tx, payment_id) or operator.release(payment, standing, tx.now_ms, by, until_ms=until_ms)
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
@@ -109,12 +109,13 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
             why = f"has no attempt {paid_attempt} that was ever sent"
             return Decided(found.payment, NotPermitted(why, "its attempts are shown by `momo payment show`"))
         said = replace(said, paid_reference=reference)
+    said = replace(said, seen_at_ms=found.began_at_ms)
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id])[payment_id]
         unsearched = _unsearched(tx, payment_id)
         if unsearched is not None:
             return Decided(payment, unsearched)
-        standing = desk.standing_of(tx, payment, look_alikes=False)
+        standing = desk.standing_of(tx, payment)
         heard = _mtns_word(tx, parts, payment, standing, found.asked)
         change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
         if isinstance(change, NotPermitted):
@@ -146,6 +147,7 @@ class _Found:
     payment: Payment
     #: Of each attempt that was ever claimed.
     references: dict[int, str]
+    began_at_ms: int
     asked: Asked | None
 
 
@@ -160,9 +162,9 @@ def _asked_about(parts: Parts, payment_id: str) -> _Found | None:
     references = {number: attempt.reference_id for (_, number), attempt in attempts.items()}
     attempt = attempts.get((payment_id, payment.attempt))
     if payment.state not in resolving.RESOLVABLE or attempt is None or not may_ask(parts, payment, attempt):
-        return _Found(payment, references, None)
+        return _Found(payment, references, began_at_ms, None)
     verdict = ask_mtn(parts, payment.account, payment.product, attempt.request)
-    return _Found(payment, references, Asked(attempt.number, began_at_ms, verdict))
+    return _Found(payment, references, began_at_ms, Asked(attempt.number, began_at_ms, verdict))
 
 
 def _mtns_word(
@@ -182,9 +184,11 @@ def _next_reference(parts: Parts, payment: Payment) -> str:
     return reference_id(parts.namespace, *key, payment.attempt + 1)
 
 
-def _minds_look_alikes(parts: Parts, payment: Payment) -> bool:
+def _alike_within(parts: Parts, payment: Payment) -> int | None:
+    """None where the account says that equal payments are usual."""
     account = parts.accounts.get(payment.account)
-    return account is None or account.same_again is not SameAgain.OFF
+    usual = account is not None and account.same_again is SameAgain.OFF
+    return None if usual else parts.rules.same_again_ms
 
 
 def _counted_against_its_collection(tx: Tx, change: Change) -> Change | NotPermitted:
@@ -192,6 +196,12 @@ def _counted_against_its_collection(tx: Tx, change: Change) -> Change | NotPermi
     payment = change.before
     if payment.operation is not Operation.REFUND or payment.refund_of is None:
         return change
+    contradictions = desk.unanswered_contradictions_of(tx, payment.refund_of)
+    if contradictions:
+        return NotPermitted(
+            f"is a refund of payment {payment.refund_of}, of which MTN says otherwise: {contradictions[-1]}",
+            "compare with MTN's statement whether it was ever collected",
+        )
     if moves.change_refunded(tx, payment.refund_of, payment.amount_minor):
         return change
     return NotPermitted(
