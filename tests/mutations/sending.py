@@ -51,7 +51,7 @@ MUTATIONS = (
         _WORK,
         "granted = frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)",
         "granted = frozenset(claim for claim in claims if claim.payment_id in {name for name, _ in still})",
-        mood="worker_sleeps=0.9 sleeps=620 spread=400",
+        mood="worker_sleeps=0.9 sleeps=3000 spread=400",
     ),
     Mutation(
         "permission_never_ages",

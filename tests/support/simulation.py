@@ -267,6 +267,7 @@ class Simulation:
     def _send(self, ids: list[str]) -> None:
         reports = submission.send_out(self.parts, ids)
         self.seen.claimed(self, ids)
+        self.odd.rouse_who_held_these()
         self.meet_fate("send claimed")
         for batch in reports:
             outcome.record_sends(self.parts, batch)
@@ -299,8 +300,9 @@ class Simulation:
             self.count(f"worker dies at: {point}")
             raise Killed
         self.count(f"worker sleeps at: {point}")
-        task.asleep_seconds = task.fate if point == "send permitted" else 0.0
+        began = self.scheduler.now
         self.scheduler.sleep(task.fate)
+        task.asleep_seconds = self.scheduler.now - began if point == "send permitted" else 0.0
         task.fate = None
 
     def pump_point(self, point: str) -> None:

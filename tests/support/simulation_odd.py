@@ -84,6 +84,17 @@ class Odd:
         """How long no pump turns, from now."""
         return self.pumps_back_at - self.world.scheduler.now if self.world.faults_on else 0.0
 
+    def rouse_who_held_these(self) -> None:
+        """A worker that slept through its lease wakes at the worst moment: just when another has claimed its payment."""
+        scheduler = self.world.scheduler
+        mine = scheduler.current.fences if scheduler.current is not None else {}
+        for other in scheduler.running:
+            sleeps = other.fated and other.fate is not None
+            lost = any(other.fences.get(reference, fence) < fence for reference, fence in mine.items())
+            if sleeps and lost and self.rng.random() < 0.5:
+                scheduler.rouse(other, self.rng.uniform(0.0, 0.02))
+                self.world.count("sleeper wakes when another has claimed")
+
     def _other_settings(self, number: int) -> None:
         """A restart with another callback address, while payments are open: what was rendered stays as it is (M3)."""
         accounts = self.world.parts.accounts

@@ -34,6 +34,8 @@ class Task:
     #: Under which fences it may send, by reference, and whether its last read of the ledger failed.
     fences: dict[str, int] = field(default_factory=dict)
     blind: bool = False
+    #: Counts its wakings: who was roused isn't woken again when its time comes.
+    wakings: int = 0
     body: greenlet | None = field(default=None, repr=False)
 
 
@@ -102,10 +104,15 @@ class Scheduler:
             # Nobody else does anything meanwhile.
             self.clock.on(seconds)
             return
-        self.at(wakes_at, lambda: self._wake(task))
+        self.rouse(task, seconds)
         assert task.body is not None
         assert task.body.parent is not None
         task.body.parent.switch()
+
+    def rouse(self, task: Task, seconds: float) -> None:
+        """Wake it then, unless it has woken before."""
+        wakings = task.wakings
+        self.after(seconds, lambda: self._wake(task) if task.wakings == wakings else None)
 
     def end_all(self) -> None:
         """Kill what still runs, so that nothing outlives its simulation."""
@@ -126,6 +133,7 @@ class Scheduler:
     def _wake(self, task: Task) -> None:
         if task not in self.running:
             return
+        task.wakings += 1
         outer, self.current = self.current, task
         assert task.body is not None
         try:
