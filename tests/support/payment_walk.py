@@ -12,7 +12,7 @@ from tests.support import factories as make
 
 from momo_worker.payment import after_look, after_send
 from momo_worker.payment.deciding import expired, is_final, put_on_desk
-from momo_worker.payment.operator import By, NotPermitted, Retry, Standing, retry
+from momo_worker.payment.operator import By, NotPermitted, Retry, Standing, cancel, release, retry
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
 from momo_worker.payment.resolving import Asked, Resolve, resolve
 from momo_worker.payment.rules import DAY, HOUR, MINUTE, SECOND
@@ -67,6 +67,10 @@ class World:
         self.lossy = self.rng.choice((0.0, 0.05, 0.9))
         self.blind = self.rng.random() < 0.1
         self.payment = make.a_payment(not_after_ms=self.now_ms + lasts)
+        if self.rng.random() < 0.1:
+            # Taken in as a suspected duplicate: nothing of it was sent.
+            desk = {"held_cause": HeldCause.SUSPECT_DUPLICATE, "work": None, "due_at_ms": None}
+            self.payment = replace(self.payment, state=State.HELD, **desk)
 
     @property
     def contradicted(self) -> bool:
@@ -118,8 +122,13 @@ class World:
             self.payment = replace(self.payment, hint_at_ms=self.now_ms, due_at_ms=due_ms)
 
     def person(self) -> None:
-        """`resolve failed` and a retry, asked for at any moment; refused wherever M8 says so."""
-        if self.rng.random() < (0.3 if self.payment.state is State.FAILED else 0.05):
+        """Whatever a person may ask for, at any moment; refused wherever the rules say so."""
+        again = self.payment.state is State.ACCEPTED and self.payment.attempt > 1
+        if self.rng.random() < (0.4 if again else 0.05):
+            self.cancel()
+        elif self.payment.state is not State.FAILED and self.rng.random() < 0.1:
+            self.release()
+        elif self.rng.random() < (0.3 if self.payment.state is State.FAILED else 0.05):
             self.retry()
         elif not is_final(self.payment) and self.rng.random() < 0.5:
             self.resolve()
@@ -141,6 +150,23 @@ class World:
         assert payment.attempt not in self.mtn or self.blind, "resolved as failed while MTN has it"
         assert not self.contradicted, "resolved as failed against MTN's word"
         self.resolved.add(payment.attempt)
+        self.apply(change)
+
+    def cancel(self) -> None:
+        change = cancel(self.payment, self.sends, self.now_ms, actor="person", reason="typed twice")
+        if isinstance(change, NotPermitted):
+            self.seen[f"cancel refused: {self.payment.state}"] += 1
+            return
+        assert not any(send.left for send in self.ours()), "cancelled though it may have been sent"
+        self.apply(change)
+
+    def release(self) -> None:
+        change = release(self.payment, self.standing(), self.now_ms, By("person", "both are meant"))
+        if isinstance(change, NotPermitted):
+            self.seen[f"release refused: {self.payment.state}"] += 1
+            return
+        assert not self.ours(), "released though it was sent"
+        assert not self.contradicted, "released after a contradiction"
         self.apply(change)
 
     def retry(self) -> None:

@@ -23,17 +23,12 @@ def test_no_rule_breaks_on_any_way(moves: Counter[str]) -> None:
 
 
 #: What a person or another room does, and what needs a clock of its own, isn't walked here.
-ELSEWHERE = {
-    Trigger.TAKEN_IN,
-    Trigger.CANCELLED,
-    Trigger.RETRY_CANCELLED,
-    Trigger.RELEASED_BY_PERSON,
-    Trigger.ADOPTED,
-}
+ELSEWHERE = {Trigger.TAKEN_IN, Trigger.ADOPTED}
 #: Where a person asked in haste, and was refused.
 ASKED_TOO_SOON = [
-    *(("retry", state) for state in State if state is not State.CANCELLED),
-    *(("resolve", state) for state in (State.SENDING, State.UNKNOWN, State.HELD, State.PENDING)),
+    (what, state)
+    for what in ("retry", "cancel", "release", "resolve")
+    for state in (State.SENDING, State.UNKNOWN, State.HELD, State.PENDING)
 ]
 
 
