@@ -127,14 +127,15 @@ def _heads(tx: Tx, parts: Parts) -> Iterator[views.DueLag]:
 
 
 class _Stopped:
-    """What may not go at this moment: a closed gate holds everything, a pause holds sends."""
+    """What may not go at this moment: a closed gate holds everything, a pause sends, a recovery that searches looks as well."""
 
     def __init__(self, tx: Tx) -> None:
         self._pauses = stops.holding(tx)
+        self._searching = stops.searching(tx)
         self._closed = {key for key, gate in stops.gates(tx).items() if gate.closed_at_ms is not None}
 
     def holds(self, due: views.DueLag) -> bool:
         where = (due.account, due.product)
-        if where in self._closed:
+        if where in self._closed or self._searching:
             return True
         return due.work == Work.SEND and any(pause.covers(*where) for pause in self._pauses)

@@ -11,6 +11,8 @@ from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
 
 #: As if it had been given out so often: kept as a rejected job.
 _POISON_DELIVERIES = 4
+#: Whoever began it has said so; a pump that starts later says it once more.
+_JUST_BEGUN_MS = 5_000
 
 
 @dataclass(slots=True)
@@ -26,17 +28,19 @@ class Recovering:
         """One pass; returns how many things it did. Searches may be due after a release, too: a 409 was adopted."""
         with self.parts.ledger.read() as tx:
             found = ledger_recovery.current(tx)
+            now_ms = tx.now_ms
         if found is not None and self._told != found.id:
-            self._begin(found)
+            self._begin(found, told_already=now_ms - found.began_at_ms < _JUST_BEGUN_MS)
         if found is not None and found.jobs_done_at_ms is None:
             return self._read_jobs()
         return (recovery.list_payments(self.parts) if found is not None else 0) or recovery_search.search(self.parts)
 
-    def _begin(self, found: ledger_recovery.Recovery) -> None:
+    def _begin(self, found: ledger_recovery.Recovery, *, told_already: bool) -> None:
         """What this pump, however it started, has to know and to do first."""
         recovery.raise_fences(self.parts, self.results.fences())
         self._told = found.id
-        noticing.tell_begun(found)
+        if not told_already:
+            noticing.tell_begun(found)
 
     def _read_jobs(self) -> int:
         first, last = self.jobs.ends()

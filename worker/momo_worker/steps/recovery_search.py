@@ -4,7 +4,7 @@ Only status reads leave. What isn't certain is asked again; a search that ends i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -12,7 +12,7 @@ from momo_worker.commons import recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import moves, outbox, recovery
+from momo_worker.ledger import desk, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_restore
 from momo_worker.payment.after_restore import Finding, Outcome, Sighting
@@ -185,6 +185,10 @@ def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: 
     if finding.outcome is Outcome.ADOPTED and not _counts_again(tx, payment):
         why = "a later attempt of this refund exists at MTN, and its collection has no room left for it"
         return Finding(Outcome.DISPUTED, contradiction(payment, why))
+    successor = desk.successor_of(tx, payment.id) if finding.outcome is Outcome.ADOPTED else None
+    if finding.change is not None and successor is not None:
+        why = f"MTN has another attempt of it, and payment {successor} replaces it: both may be paid"
+        return Finding(finding.outcome, replace(finding.change, alert=why))
     return finding
 
 
