@@ -14,6 +14,7 @@ def test_the_defaults_are_the_rules_own() -> None:
     assert (rules.sends_max, rules.send_window_ms, rules.vanished_after_ms) == (3, 6 * HOUR, HOUR)
     assert (rules.claims_alone, rules.claims_held, rules.bad_requests_in_a_row) == (2, 4, 3)
     assert rules.late_looks_ms == (HOUR, DAY, 3 * DAY, 7 * DAY, 30 * DAY)
+    assert (rules.attempts_max, rules.resolve_after_ms) == (5, DAY)
     assert (rules.collect_expires_ms, rules.expires_ms) == (10 * MINUTE, 7 * DAY)
     assert rules.probe_delays_ms == (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR)
 
@@ -29,6 +30,8 @@ def test_the_defaults_are_the_rules_own() -> None:
         ({"sends_max": 0}, "sends_max"),
         ({"not_found_needed": 0}, "not_found_needed"),
         ({"bad_requests_in_a_row": 0}, "bad_requests_in_a_row"),
+        ({"attempts_max": 0}, "attempts_max"),
+        ({"resolve_after_ms": 6 * HOUR - 1}, "resolve_after_ms"),
         ({"send_window_ms": 5 * MINUTE - 1}, "send_window_ms"),
         ({"held_look_end_ms": 3 * DAY}, "held_look_end_ms"),
         ({"permit_age_ms": 0}, "permit_age_ms"),
@@ -46,4 +49,5 @@ def test_rules_at_their_bounds_are_taken() -> None:
     Rules(lease_ms=120 * SECOND + 1)
     Rules(not_found_grace_ms=60 * SECOND)
     Rules(claims_alone=2, claims_held=3)
-    Rules(sends_max=1, not_found_needed=1, bad_requests_in_a_row=1)
+    Rules(sends_max=1, not_found_needed=1, bad_requests_in_a_row=1, attempts_max=1)
+    Rules(resolve_after_ms=6 * HOUR)
