@@ -41,7 +41,7 @@ def main() -> int:
                 shutil.move(own, options.keep / plan.name)
     text = report(books, options.seed, _machine())
     print(f"\n{text}\n", flush=True)
-    breaches = [f"{one.plan.name}: {breach}" for one in books for breach in one.breaches]
+    breaches = [f"{one.plan.name}: {breach}" for one in books for breach in (*one.breaches, *one.slow)]
     for breach in breaches:
         print(f"BREACH {breach}", flush=True)
     if options.write:

@@ -15,7 +15,8 @@ from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.migrate import migrate
 from momo_worker.payment.transitions import HeldCause, State
 
-pytestmark = pytest.mark.chaos
+#: A dozen commands are typed in each, and the machine may have other things to do.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 NAMESPACE = {"MOMO_NAMESPACE": "2c5a7a2e-6d0c-4a0a-9d57-0d8f3b0d8c11"}
 ENOUGH = "1000000000"
@@ -113,6 +114,10 @@ def comes_back(corridor: Corridor) -> None:
     say(corridor, "payment", "cancel", "cancelled", "--reason", "left the company, as before")
     released = say(corridor, "recover", "--release", "--reason", "compared with the list of the morning")
     assert not released["in_recovery"]
+    # The night's pause was lifted after the backup: whoever released sees that it holds again.
+    assert [pause.partition(",")[0] for pause in released["pauses"]] == ["all", "product collection"]
+    assert corridor.comes_to("new", State.ACCEPTED).sends == 0
+    say(corridor, "resume", "--reason", "morning, as before")
     for key in ("paid", "retried", "only-in-the-stream", "new"):
         corridor.comes_to(key, State.SUCCESSFUL)
     assert corridor.payments()["retried"].attempt == 2

@@ -7,6 +7,7 @@ import pytest
 from kombu.exceptions import OperationalError
 from tests.support.celery_worker import TALKATIVE, CeleryWorker, Sender, a_worker
 from tests.support.sentinel import SentinelSet
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.valkey import Valkey
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -97,6 +98,22 @@ def open_files(worker: CeleryWorker) -> int:
     """On Linux; elsewhere nothing is counted and only this one line is not tested."""
     folder = Path(f"/proc/{worker.pid}/fd")
     return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def test_a_tcp_reset_of_every_connection_starts_no_running_task_again(valkey, tmp_path):
+    names = ["a", "b", "c", "d"]
+    with TcpProxy(valkey.port) as proxy, a_worker(proxy.url, tmp_path / "w", concurrency=8) as (worker, sender):
+        for name in names:
+            sender.send(name, 3)
+        all_started(worker, names)
+        for _ in range(3):
+            assert proxy.reset_all() > 0
+            # The next one hits it in the middle of its reconnecting.
+            time.sleep(0.3)
+        worker.eventually(lambda: sent(sender, "after"), within_seconds=10)
+        worker.eventually(lambda: "after" in worker.names("start"), within_seconds=8)
+        all_ended_once(worker, sorted([*names, "after"]))
+        nothing_unacknowledged(worker, valkey)
 
 
 def test_a_redis_frozen_for_longer_than_the_timeouts_is_waited_for(valkey, tmp_path):

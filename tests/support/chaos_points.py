@@ -13,7 +13,7 @@ from typing import Any
 
 WORKER, PUMP = "worker", "pump"
 BEFORE, AFTER = "before", "after"
-KILL, STOP = "kill", "stop"
+KILL, STOP, HANG = "kill", "stop", "hang"
 _SIGNALS = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP}
 
 Counts = Callable[[tuple[Any, ...], Any], bool]
@@ -109,7 +109,7 @@ def points_of(kind: str) -> list[str]:
 
 
 def arm(name: str, *, passing: int = 1, act: str = KILL) -> None:
-    """From here on this process ends (or stops) when it comes by the point for the n-th time. A place that is gone is an error at once."""
+    """From here on this process ends, stops, or hangs in one thread when it comes by the point for the n-th time. A place that is gone is an error at once."""
     point = POINTS[name]
     module, _, path = point.place.partition(":")
     owner: Any = importlib.import_module(module)
@@ -126,9 +126,12 @@ def arm(name: str, *, passing: int = 1, act: str = KILL) -> None:
             return
         with lock:
             left -= 1
-            # One stop only: whoever wakes goes on.
-            if left == 0:
-                os.kill(os.getpid(), _SIGNALS[act])
+            here = left == 0
+        # Once only: whoever wakes goes on.
+        if here and act == HANG:
+            threading.Event().wait()
+        elif here:
+            os.kill(os.getpid(), _SIGNALS[act])
 
     @functools.wraps(original)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -23,7 +23,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Books:
         told(_standing(stage, monkey))
         heal_seconds = heal(stage, told)
         books = compare(stage, monkey, seconds=time.time() - began, heal_seconds=heal_seconds)
-    told(f"healed in {heal_seconds:.0f} s; {len(books.breaches)} breaches")
+    told(f"healed in {heal_seconds:.0f} s; {len(books.breaches)} breaches {books.breaches + books.slow}")
     return books
 
 
