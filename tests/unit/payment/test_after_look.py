@@ -519,6 +519,20 @@ def test_s9_a_pending_that_was_asked_before_the_success_is_only_older() -> None:
     assert decided(payment, a_look(payment, failed(), began_at_ms=NOW - 1)).trigger is Trigger.CONTRADICTION
 
 
+def test_s9_a_pending_that_was_asked_before_mtns_own_failed_is_only_older() -> None:
+    """But against a person's word, or a refusal, it is the news that MTN has it: no false alarm, and none left out."""
+    by_mtn = a_payment(State.FAILED)
+    by_person = replace(by_mtn, reason_code="RESOLVED")
+    refused = replace(by_mtn, acknowledged_at_ms=None)
+
+    def trigger(payment: Payment, began_at_ms: int) -> Trigger | None:
+        return decided(payment, a_look(payment, pending(), began_at_ms=began_at_ms)).trigger
+
+    assert trigger(by_mtn, NOW - 1) is None
+    assert trigger(by_mtn, NOW) is Trigger.CONTRADICTION
+    assert trigger(by_person, NOW - 1) is trigger(refused, NOW - 1) is Trigger.CONTRADICTION
+
+
 def test_what_is_found_is_found_whatever_it_is_called() -> None:
     odd = LookVerdict(LookAnswer.FOUND, successful().status, facts=Facts())
     assert looked(a_payment(State.PENDING), odd).after.state is State.SUCCESSFUL

@@ -6,9 +6,10 @@ import pytest
 from tests.support import factories as make
 from tests.support.factories import NOW, RULES, a_payment, a_send
 
+from momo_worker.payment.deciding import RESOLVED_CODE
 from momo_worker.payment.operator import By, NotPermitted, Standing, release
 from momo_worker.payment.payment import Change, Work
-from momo_worker.payment.resolving import RESOLVABLE, RESOLVED_CODE, Asked, Resolve, resolve
+from momo_worker.payment.resolving import RESOLVABLE, Asked, Resolve, resolve
 from momo_worker.payment.rules import DAY, HOUR, MINUTE, SECOND
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, HeldCause, State, Trigger, edge_for
 from momo_worker.payment.verdict import SendAnswer

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from momo_worker.payment.backoff import jittered, look_delay_ms, named_wait_ms, wordless_delay_ms
 from momo_worker.payment.deciding import (
+    RESOLVED_CODE,
     acknowledged,
     contradicted_by_earlier,
     contradiction,
@@ -177,12 +178,14 @@ def _after_pending(payment: Payment, moment: _Moment) -> Change:
 
 def _against_final(payment: Payment, moment: _Moment, wrong: str | None) -> Change:
     verdict = moment.report.verdict
-    if payment.state is State.SUCCESSFUL and wrong is None:
-        older = verdict.status is Status.PENDING and moment.report.began_at_ms < payment.state_since_ms
-        if verdict.status is Status.SUCCESSFUL or older:
-            return Change(payment, payment)
-    if payment.state is State.FAILED and verdict.status is Status.FAILED:
+    # Asked before it ended, and heard after: no news, where the end is MTN's own word.
+    older = verdict.status is Status.PENDING and moment.report.began_at_ms < payment.state_since_ms
+    if payment.state is State.SUCCESSFUL and wrong is None and (verdict.status is Status.SUCCESSFUL or older):
         return Change(payment, payment)
+    if payment.state is State.FAILED:
+        mtns_own = payment.acknowledged_at_ms is not None and payment.reason_code != RESOLVED_CODE
+        if verdict.status is Status.FAILED or (older and mtns_own and wrong is None):
+            return Change(payment, payment)
     return contradiction(
         payment, f"MTN says {verdict.raw_status or verdict.status}" + (f", and {wrong}" if wrong else "")
     )

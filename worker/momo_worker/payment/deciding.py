@@ -9,6 +9,8 @@ from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, FINAL_STATES, HeldCause, State, Trigger
 
 NOT_SENT_CODE = "NOT_SENT_IN_TIME"
+#: Ended by a person's word.
+RESOLVED_CODE = "RESOLVED"
 
 
 def is_final(payment: Payment) -> bool:

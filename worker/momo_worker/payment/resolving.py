@@ -5,7 +5,7 @@ against it goes out. Pure; never sends, never asks a clock.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from momo_worker.payment.deciding import ended
+from momo_worker.payment.deciding import RESOLVED_CODE, ended
 from momo_worker.payment.events import rfc3339
 from momo_worker.payment.operator import By, NotPermitted, Standing, cause_of
 from momo_worker.payment.payment import Change, Payment, Send
@@ -13,7 +13,6 @@ from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, HeldCause, State, Trigger
 from momo_worker.payment.verdict import LookAnswer, LookVerdict, SendAnswer, Status
 
-RESOLVED_CODE = "RESOLVED"
 #: Where a person may speak: what is at MTN or may be, and has no end.
 RESOLVABLE = frozenset({State.UNKNOWN, State.PENDING, State.HELD})
 _AGAINST_RESOLVING: dict[State, tuple[str, str]] = {
