@@ -20,7 +20,8 @@ from momo_worker.simulator.accounts import Account as SimulatedAccount
 #: A running call gets its deadline, and the rest a little more.
 WORKER_STOP_SECONDS = CALL_DEADLINE_SECONDS + 10.0
 PUMP_STOP_SECONDS = WORKER_STOP_SECONDS
-_READY_SECONDS = 20.0
+#: A busy machine takes long to start a Python; one whose simulator ended is told at once.
+_READY_SECONDS = 60.0
 
 SIMULATED_MARKETS: Mapping[str, SimulatedAccount] = {"sandbox": SANDBOX, "uganda": UGANDA}
 
