@@ -19,6 +19,7 @@ TRIGGERS = {
     "refusal_confirmed",
     "refused",
     "resent",
+    "resolved",
     "send_unknown",
     "taken_in",
 }
@@ -41,6 +42,14 @@ FAULTS = {
     "MTN: wrong_amount",
     "a stranger used our reference",
     "broken job",
+    "job by Celery",
+    "redis_lost",
+    "release refused",
+    "resolve done",
+    "resolve refused",
+    "retry refused",
+    "sent again after a loss",
+    "the same job at two doors",
     "callback",
     "cancel done",
     "cancel refused",
@@ -69,7 +78,6 @@ FAULTS = {
     "replacement asked for",
     "results_lost",
     "retry done",
-    "retry refused",
     "same job again",
     "settings changed",
     "unknown account",
@@ -87,7 +95,11 @@ FAULTS = {
 }
 
 #: Each of MTN's faults, too, where there is time for all of them.
-FAULTS_OF_A_PROOF = FAULTS | {f"MTN: {name}" for name in MTN_FAULTS if name not in {"refusal", "empty_conflict"}}
+FAULTS_OF_A_PROOF = (
+    FAULTS
+    | {"release done", "retry done", "a stranger used our reference", "no pump for a while", "settings changed"}
+    | {f"MTN: {name}" for name in MTN_FAULTS if name not in {"refusal", "empty_conflict"}}
+)
 MODES = {"usual", "forgets", "races"}
 
 

@@ -15,10 +15,18 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 from tests.support.ledger_world import NAMESPACE, HandClock, Silent, _explained, an_account
-from tests.support.simulation_ledgers import without_waiting_for_the_disk
-from tests.support.simulation_mtn import MTN_EPOCH, Post, SimulatedSlots, a_model, in_process_client
+from tests.support.simulation_desk import Desk
+from tests.support.simulation_ledgers import SimulatedLedger, without_waiting_for_the_disk
+from tests.support.simulation_mtn import (
+    LOOK_APART_SECONDS,
+    MTN_EPOCH,
+    InProcessTokens,
+    Post,
+    SimulatedSlots,
+    a_model,
+    in_process_client,
+)
 from tests.support.simulation_odd import Odd
 from tests.support.simulation_people import People, StoppedTime
 from tests.support.simulation_pump import SimulatedPump
@@ -29,12 +37,12 @@ from tests.support.simulation_streams import SimulatedConsumer, SimulatedJobs, S
 from tests.support.simulation_swarm import Swarm
 from tests.support.simulator import UGANDA_COLLECTION, UGANDA_DISBURSEMENT
 
-from momo_worker.accounts import Account, Credentials, SameAgain
+from momo_worker.accounts import Account, Credentials, Pace, SameAgain
 from momo_worker.commons.message import Message
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import InlineRunner
 from momo_worker.ledger import installation
-from momo_worker.ledger.engine import LEDGER_FAILURES, Ledger, Tx
+from momo_worker.ledger.engine import LEDGER_FAILURES
 from momo_worker.mtn.wire import render
 from momo_worker.payment.payment import Product, Work
 from momo_worker.payment.rules import HOUR, MINUTE, Rules
@@ -58,33 +66,6 @@ POINTS = (
 )
 
 
-class SimulatedLedger(Ledger):
-    """The product's ledger, whose commits are refused, and whose answers are lost, when the dice say so."""
-
-    world: "Simulation | None" = None
-
-    @contextmanager
-    def write(self) -> Iterator[Tx]:
-        with super().write() as tx:
-            yield tx
-            if self.world is not None and self.world.strikes("commit_refused"):
-                raise OperationalError("COMMIT", None, Exception("database is locked"))
-        if self.world is not None:
-            if self.world.strikes("commit_lost"):
-                raise OperationalError("COMMIT", None, Exception("the answer was lost"))
-            self.world.pump_point("committed")
-
-    @contextmanager
-    def read(self) -> Iterator[Tx]:
-        if self.world is not None and self.world.strikes("ledger_unreadable"):
-            self.world.could_read(False)
-            raise OperationalError("SELECT", None, Exception("unable to open database file"))
-        with super().read() as tx:
-            if self.world is not None:
-                self.world.could_read(True)
-            yield tx
-
-
 def _an_account(name: str, swarm: Swarm) -> Account:
     credentials = {
         product: Credentials(who.subscription_key, who.api_user, who.api_key, who.secondary_key)
@@ -98,6 +79,7 @@ def _an_account(name: str, swarm: Swarm) -> Account:
         credentials=MappingProxyType(credentials),
         callback_url="https://localhost/mtn",
         same_again=SameAgain(swarm.same_again),
+        pace=Pace(round(LOOK_APART_SECONDS * 1000) if swarm.paced else 0, 0),
     )
 
 
@@ -128,6 +110,8 @@ class Simulation:
         self.ledger = SimulatedLedger(url, self.clock, clock_rules=True, pool_size=4)
         event.listen(self.ledger.engine, "connect", without_waiting_for_the_disk)
         self._reader = LedgerReader(url)
+        self.slots = SimulatedSlots(self)
+        self.tokens: list[InProcessTokens] = []
         self.parts = self._parts()
         self.jobs = SimulatedJobs(self)
         self.results = SimulatedResults(self)
@@ -135,6 +119,7 @@ class Simulation:
         self.queue = SimulatedQueue(self)
         self.pumps = [SimulatedPump(self, f"pump-{number}") for number in (1, 2)]
         self.people = People(self)
+        self.desk = Desk(self)
         self.odd = Odd(self)
 
     def _parts(self) -> Parts:
@@ -146,7 +131,7 @@ class Simulation:
             for name, account in accounts.items()
             for product in Product
         }
-        slots: Any = SimulatedSlots(self)
+        slots: Any = self.slots
         return Parts(
             ledger=self.ledger,
             accounts=accounts,
@@ -169,6 +154,7 @@ class Simulation:
         self.ledger.world = self
         self.faults_on = True
         self.people.begin()
+        self.desk.begin()
         for pump in self.pumps:
             pump.begin()
         self._callbacks()
@@ -196,7 +182,7 @@ class Simulation:
         return any(task.fated and task.fate is not None for task in self.scheduler.running)
 
     def _rests(self) -> bool:
-        if self.scheduler.running or self.jobs.unread or self.jobs.given:
+        if self.scheduler.running or self.jobs.unread or self.jobs.given or self.jobs.celery:
             return False
         sql = (
             "SELECT count(*) FROM payment WHERE state NOT IN ('successful', 'failed', 'cancelled', 'held')"
@@ -224,8 +210,20 @@ class Simulation:
             self.count(f"clock jumps {'back' if seconds < 0 else 'on'}")
         if self.faults_on and self.results.events and self.strikes("results_lost"):
             self.results.lose_tail(self.rng.randint(1, len(self.results.events)))
+        if self.faults_on and not self.waking and self.strikes("redis_lost"):
+            self._lose_redis()
         if self.faults_on:
             self.scheduler.after(self.rng.uniform(40.0, 300.0), self._odd_moments)
+
+    def _lose_redis(self) -> None:
+        """Redis comes back empty: jobs, results with their readers' places, messages, slots, fences and tokens."""
+        if self.results.events:
+            self.results.lose_tail(len(self.results.events))
+        self.people.redis_lost(self.jobs.lose_all())
+        self.queue.losses += 1
+        self.slots.forget()
+        for tokens in self.tokens:
+            tokens.lose()
 
     # ---- workers ----------------------------------------------------------------------------------------------------
 

@@ -5,14 +5,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+from sqlalchemy.exc import OperationalError
 from tests.support.ledger_world import HandClock
 from tests.support.postgres import Postgres
 
-from momo_worker.ledger.engine import Ledger
+from momo_worker.ledger.engine import Ledger, Tx
 from momo_worker.ledger.migrate import migrate
+
+if TYPE_CHECKING:
+    from tests.support.simulation import Simulation
 
 DATABASES = ("sqlite", "postgresql")
 _IN_MEMORY = Path("/dev/shm")
@@ -58,6 +62,33 @@ class PostgresqlLedgers:
         where = f"postgresql://postgres@127.0.0.1:{self._server.port}/postgres"
         with psycopg.connect(where, autocommit=True) as admin:
             admin.execute(statement)  # type: ignore[call-overload]
+
+
+class SimulatedLedger(Ledger):
+    """The product's ledger, whose commits are refused, and whose answers are lost, when the dice say so."""
+
+    world: "Simulation | None" = None
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        with super().write() as tx:
+            yield tx
+            if self.world is not None and self.world.strikes("commit_refused"):
+                raise OperationalError("COMMIT", None, Exception("database is locked"))
+        if self.world is not None:
+            if self.world.strikes("commit_lost"):
+                raise OperationalError("COMMIT", None, Exception("the answer was lost"))
+            self.world.pump_point("committed")
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        if self.world is not None and self.world.strikes("ledger_unreadable"):
+            self.world.could_read(False)
+            raise OperationalError("SELECT", None, Exception("unable to open database file"))
+        with super().read() as tx:
+            if self.world is not None:
+                self.world.could_read(True)
+            yield tx
 
 
 Ledgers = SqliteLedgers | PostgresqlLedgers

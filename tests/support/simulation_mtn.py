@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MTN_EPOCH = 1_790_000_000.0
 _TOKEN_SECONDS = 3600
+_SLOT_SECONDS_MAX = 2.0
+LOOK_APART_SECONDS = 0.105
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class InProcessTokens:
         if self._token == token:
             self._token = None
 
+    def lose(self) -> None:
+        """Redis lost the token that all share; the processes that have it ask for another when it is refused or runs out."""
+        self._token = None
+
     def forced(self) -> Token:
         self._token = None
         return self.current()
@@ -142,13 +148,14 @@ class InProcessLine:
         world = self._world
         kind = "send" if method == "POST" else "look"
         flight.leave()
+        departed_at = world.scheduler.now
         world.meet_fate(f"{kind} permitted")
         request = Request.of(method, path, headers, body or b"")
         if kind == "send":
             self._note_post(headers)
             world.seen.posted(path, headers, body or b"")
         else:
-            world.seen.asked(path)
+            world.seen.asked(path, self._account.budget(self._product), departed_at)
         left_at_ms = world.clock.now_ms()
         reply = over_the_wire(world, request, kind)
         world.meet_fate(f"{kind} handled")
@@ -210,25 +217,44 @@ class InProcessLine:
 
 
 class SimulatedSlots:
-    """The pace, with a Redis that has no slot now and then and holds what MTN slowed."""
+    """The pace, with a Redis that has no slot now and then, holds what MTN slowed, and may forget all of it."""
 
     def __init__(self, world: "Simulation") -> None:
         self._world = world
         self._slow_until: dict[tuple[str, bool], float] = {}
+        self._next_look: dict[str, float] = {}
 
     def wait(self, account: Account, product: Product, *, look: bool) -> None:
-        until = self._slow_until.get((account.budget(product), look), 0.0)
-        if self._world.scheduler.now < until or self._world.strikes("no_slot"):
+        world, budget = self._world, account.budget(product)
+        if world.scheduler.now < self._slow_until.get((budget, look), 0.0) or world.strikes("no_slot"):
             raise NotDepartedError("no slot within two seconds")
-        self._world.seen.look_slots += look
+        if look and world.swarm.paced:
+            self._wait_for_slot(budget)
+        world.seen.look_slots += look
+
+    def _wait_for_slot(self, budget: str) -> None:
+        scheduler = self._world.scheduler
+        task, now = scheduler.current, scheduler.now
+        at = max(self._next_look.get(budget, 0.0), now)
+        if at - now > (0.0 if task is None or task.inline else _SLOT_SECONDS_MAX):
+            raise NotDepartedError("no slot within two seconds")
+        self._next_look[budget] = at + LOOK_APART_SECONDS
+        if at > now:
+            scheduler.sleep(at - now)
 
     def slow(self, account: Account, product: Product, seconds: float, *, look: bool) -> None:
         self._slow_until[account.budget(product), look] = self._world.scheduler.now + seconds
+
+    def forget(self) -> None:
+        """Redis lost its data. As the product's do, slots begin a little later than they could."""
+        self._slow_until.clear()
+        self._next_look = dict.fromkeys(self._next_look, self._world.scheduler.now + 1.0)
 
 
 def in_process_client(world: "Simulation", account: Account, product: Product) -> MtnClient:
     """The product's own client, with our socket and tokens."""
     tokens: Any = InProcessTokens(world, account, product)
+    world.tokens.append(tokens)
     client = MtnClient(account, product, tokens, clock=world.clock)
     line: Any = InProcessLine(world, account, product)
     client._line = line

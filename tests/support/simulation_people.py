@@ -1,6 +1,9 @@
 """People inside the simulation: producers that send jobs, the same again and wrong ones; operators that pause, resume and cancel; callbacks. By the dice."""
 
+import base64
 import json
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +24,8 @@ _FIRST_NUMBER = 256772123401
 #: Nobody's number, so that the job is rejected.
 _NO_NUMBER = "256733123451"
 _SECRET = "callback-secret"
+#: How many of the jobs at Celery's door come by no other.
+_CELERY_ALONE = 0.6
 
 
 @dataclass
@@ -50,6 +55,9 @@ class People:
         self.world = world
         self.sent: list[SentJob] = []
         self.firsts: list[dict[str, Any]] = []
+        #: Entries that Redis lost before anybody acknowledged them.
+        self.lost: set[str] = set()
+        self.doors_rng = random.Random(f"doors {world.swarm.dice}")
         self.busy_seconds = world.swarm.spread_seconds + world.swarm.faults_after_seconds
 
     def begin(self) -> None:
@@ -143,14 +151,58 @@ class People:
         self._send_bytes(json.dumps(job).encode(), job)
 
     def _send_bytes(self, payload: bytes, job: dict[str, Any] | None) -> None:
-        """By the stream, or by the command line, which takes in itself."""
+        """By the stream, by Celery's list, or by the command line, which takes in itself; now and then by two doors at once."""
+        rng, often = self.doors_rng, self.world.swarm.chance("celery_door")
+        if job is not None and rng.random() < often:
+            self._to_celery(job)
+            if rng.random() < _CELERY_ALONE:
+                return
+            self.world.count("the same job at two doors")
         if self.world.rng.random() < 0.75:
-            name = self.world.jobs.add(payload)
-            self.sent.append(SentJob(f"momo:jobs/{name}", "stream", payload, job))
+            self._to_stream(payload, job)
             return
         source = f"cli:{len(self.sent)}"
         self.sent.append(SentJob(source, "cli", payload, job))
         self._take_in(intake.Entry(source, payload, "cli"), 5)
+
+    def _to_stream(self, payload: bytes, job: dict[str, Any] | None) -> None:
+        name = self.world.jobs.add(payload)
+        self.sent.append(SentJob(f"momo:jobs/{name}", "stream", payload, job))
+
+    def _to_celery(self, job: dict[str, Any]) -> None:
+        """As a Celery client writes it, protocol 2."""
+        fields = {name: value for name, value in job.items() if name != "operation"}
+        body = base64.b64encode(json.dumps([[], fields, {}]).encode()).decode()
+        envelope = {
+            "body": body,
+            "content-type": "application/json",
+            "headers": {"task": f"momo.{job['operation']}", "id": f"task-{len(self.sent)}"},
+            "properties": {"body_encoding": "base64"},
+        }
+        payload = json.dumps(envelope).encode()
+
+        def moved(name: str | None) -> None:
+            if name is None:
+                self._send_again(lambda: self._to_celery(job))
+            else:
+                self.sent.append(SentJob(f"momo:jobs/{name}", "celery", payload, job))
+
+        self.world.count("job by Celery")
+        self.world.jobs.celery.append((payload, moved))
+
+    def redis_lost(self, entries: Sequence[str]) -> None:
+        """Who has seen neither acceptance nor rejection after a minute sends the same again, as the contract says."""
+        sources = {f"momo:jobs/{name}" for name in entries}
+        self.lost |= sources
+        for sent in [one for one in self.sent if one.source in sources]:
+            if sent.door == "celery" and sent.job is not None:
+                self._send_again(lambda job=sent.job: self._to_celery(job))
+            else:
+                self._send_again(lambda sent=sent: self._to_stream(sent.payload, sent.job))
+
+    def _send_again(self, send: Callable[[], None]) -> None:
+        self.world.count("sent again after a loss")
+        self.world.scheduler.after(self.doors_rng.uniform(60.0, 180.0), send)
 
     def _take_in(self, entry: intake.Entry, tries_left: int) -> None:
         """The command line's own: who has no answer does the same once more."""

@@ -139,6 +139,7 @@ class SimulatedPump:
             or is_due(pulse.not_after_ms)
             or world.jumped_at > self.rescued_at,
             self.start_relay: not self.relaying and (bool(pulse.unpublished) or rarely),
+            self.doors.move_from_celery: bool(world.jobs.celery),
             self.doors.read: bool(world.jobs.unread),
             self.doors.take_over: bool(world.jobs.given),
             self.doors.retry_waiting: is_due(pulse.waiting_at_ms),
@@ -206,7 +207,7 @@ class SimulatedPump:
     def wait_seconds(self) -> float:
         """Soon while there is work; else until the ledger's next moment."""
         world = self.world
-        if world.jobs.unread:
+        if world.jobs.unread or world.jobs.celery:
             return world.rng.uniform(0.1, 1.0)
         if world.progress == self.seen_progress:
             self.idle_turns = min(self.idle_turns + 1, 9)

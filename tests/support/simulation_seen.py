@@ -39,14 +39,18 @@ class Seen:
     looks: dict[str, list[Look]] = field(default_factory=lambda: defaultdict(list))
     look_slots: int = 0
     looks_left: int = 0
+    #: Of each budget, when its status reads departed.
+    departures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def posted(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
         whole = "\n".join((path, headers.get("X-Callback-Url", ""), body.hex()))
         self.requests[headers["X-Reference-Id"]].add(hashlib.sha256(whole.encode()).hexdigest())
 
-    def asked(self, path: str) -> None:
+    def asked(self, path: str, budget: str, departed_at: float) -> None:
         """A status read leaves; other GETs have a pace of their own."""
-        self.looks_left += _BY_REFERENCE.search(path) is not None
+        if _BY_REFERENCE.search(path) is not None:
+            self.looks_left += 1
+            self.departures[budget].append(departed_at)
 
     def answered(self, path: str, left_at_ms: int, http_status: int, body: bytes) -> None:
         found = _BY_REFERENCE.search(path)

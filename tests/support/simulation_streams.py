@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +30,29 @@ class SimulatedJobs:
     entries: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     given: dict[str, _Given] = field(default_factory=dict)
+    #: Celery's list: what was sent there, and whom to tell under which name it came onto the stream, None where it never will.
+    celery: list[tuple[bytes, Callable[[str | None], None]]] = field(default_factory=list)
 
-    def add(self, job: bytes) -> str:
+    def add(self, job: bytes, field_name: bytes = b"job") -> str:
         name = f"{len(self.entries) + 1}-0"
-        self.entries[name] = {b"job": job}
+        self.entries[name] = {field_name: job}
         self.unread.append(name)
         return name
+
+    def move_from_celery(self, *, limit: int) -> int:
+        moved, self.celery = self.celery[:limit], self.celery[limit:]
+        for envelope, tell in moved:
+            tell(self.add(envelope, b"celery"))
+        return len(moved)
+
+    def lose_all(self) -> list[str]:
+        """Redis comes back empty; returns the entries that nobody had acknowledged."""
+        lost = [*self.unread, *self.given]
+        self.unread, self.given = [], {}
+        waiting, self.celery = self.celery, []
+        for _, tell in waiting:
+            tell(None)
+        return lost
 
     def read(self, consumer: str, *, count: int, block_ms: int) -> list[StreamEntry]:
         found, self.unread = self.unread[:count], self.unread[count:]
@@ -140,6 +157,8 @@ class SimulatedQueue:
     """Celery's place: a message is given to a worker soon, late, twice or never."""
 
     world: "Simulation"
+    #: How often everything in it was lost.
+    losses: int = 0
 
     def send_task(self, name: str, args: list[list[str]], queue: str) -> None:
         """As the pump's doors call it."""
@@ -157,6 +176,12 @@ class SimulatedQueue:
         delay = world.rng.uniform(0.01, 0.5)
         if world.strikes("message_late"):
             delay = world.rng.choice((10.0, 40.0, 300.0, 1500.0))
-        world.scheduler.after(delay, lambda: world.work_on(message))
+        losses = self.losses
+
+        def arrive() -> None:
+            if self.losses == losses:
+                world.work_on(message)
+
+        world.scheduler.after(delay, arrive)
         if world.strikes("message_doubled"):
-            world.scheduler.after(delay + world.rng.choice((0.0, 0.05, 5.0, 200.0)), lambda: world.work_on(message))
+            world.scheduler.after(delay + world.rng.choice((0.0, 0.05, 5.0, 200.0)), arrive)

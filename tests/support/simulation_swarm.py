@@ -80,6 +80,10 @@ PEOPLE: dict[str, float] = {
 }
 
 
+#: Later ones, by dice of their own.
+OUR_FAULTS_LATER: dict[str, float] = {"redis_lost": 0.3}
+PEOPLE_LATER: dict[str, float] = {"celery_door": 0.5, "resolves": 1.0, "releases": 1.0}
+
 #: Of five lives one is short, so that a payment meets every fault alone; in the others it has neighbours in its batch.
 SIZES = (1, 10, 10, 20, 20)
 
@@ -103,6 +107,8 @@ class Swarm:
     numbers: int = 5
     #: The longest a pump rests while there is work.
     turn_seconds_max: float = 2.5
+    #: Whether status reads wait for slots at MTN's pace.
+    paced: bool = False
     #: How many calls to MTN take their time.
     slow_calls: float = 0.1
     #: M5's six hours; shorter in most seeds, since a search that fills them costs seven hundred looks.
@@ -159,13 +165,22 @@ def swarm_of(seed: int) -> Swarm:
     # Dice of its own, so that what a life costs moves no fault of it.
     size = random.Random(f"size {seed}")
     jobs = rng.randint(20, 50) * size.choice(SIZES)
+    turn_seconds_max = size.choice((2.5, 10.0, 30.0))
+    slow_calls = size.choice((0.02, 0.02, 0.1, 0.6))
+    paced = size.random() < 0.4
+    if not calm:
+        ours |= {
+            name: often * size.uniform(0.3, 1.5) for name, often in OUR_FAULTS_LATER.items() if size.random() < 0.4
+        }
+    later = {name: often for name, often in PEOPLE_LATER.items() if size.random() < 0.4}
     return Swarm(
         seed=seed,
         mode=mode,
         jobs=jobs,
         numbers=max(5, jobs // 6),
-        turn_seconds_max=size.choice((2.5, 10.0, 30.0)),
-        slow_calls=size.choice((0.02, 0.02, 0.1, 0.6)),
+        turn_seconds_max=turn_seconds_max,
+        slow_calls=slow_calls,
+        paced=paced,
         spread_seconds=rng.choice((20.0, 120.0, 400.0)),
         mtn={
             name: 0.15 if name in in_turn else rng.choice((0.02, 0.05, 0.15))
@@ -173,7 +188,7 @@ def swarm_of(seed: int) -> Swarm:
             if rng.random() < share * 0.6 or name in in_turn
         },
         ours=ours,
-        people={name: often * rng.uniform(0.5, 1.5) for name, often in PEOPLE.items() if rng.random() < 0.5},
+        people={name: often * rng.uniform(0.5, 1.5) for name, often in PEOPLE.items() if rng.random() < 0.5} | later,
         same_again=rng.choice(("off", "off", "warn", "hold")),
         sleeps_seconds_max=rng.choice((100.0, 400.0, 400.0, 900.0, 3 * 3600.0)),
         accounts=rng.choice((1, 1, 2)),

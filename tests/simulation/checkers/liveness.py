@@ -12,6 +12,8 @@ def check(world: Simulation) -> list[Broken]:
     found += [Broken(f"job {source} still waits") for source in world.rows("SELECT source FROM waiting_job")]
     if world.jobs.unread or world.jobs.given:
         found.append(Broken(f"entries that nobody took in: {[*world.jobs.unread, *world.jobs.given]}"))
+    if world.jobs.celery:
+        found.append(Broken(f"{len(world.jobs.celery)} jobs lie in Celery's list"))
     if world.rested_at is None and not found:
         found.append(Broken("never came to rest"))
     return found
