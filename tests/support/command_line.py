@@ -15,7 +15,7 @@ from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
 MOMO = Path(sys.executable).with_name("momo")
-SECONDS_MAX = 90
+SECONDS_MAX = 270
 
 
 @dataclass(frozen=True)
