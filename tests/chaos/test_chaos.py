@@ -32,7 +32,7 @@ def test_killed_at_every_named_point_no_payment_is_made_twice_and_each_job_is_an
         workers=2,
         pumps=2,
         rate=6.0,
-        again_seconds=8.0,
+        again_seconds=15.0,
         disasters=DISASTERS[database],
         # Who dies at a point is armed with the next one at once; chance has its share all the same.
         pause_seconds=2.5,
