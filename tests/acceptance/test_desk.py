@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import redis
 import requests
 from tests.support.command_line import Answer, Town
 from tests.support.waiting import eventually
@@ -66,6 +67,18 @@ def test_what_may_have_been_paid_is_neither_retried_nor_resolved_in_haste(town: 
     fault(town, "lost_before_creation", "desk-lost")
     pay(town, "desk-lost")
     comes_to(town, "desk-lost", "unknown")
+    # On a slow machine its five minutes would pass, and the worker itself would send it again.
+    paused = town.momo("pause", "--product", "disbursement", "--reason", "looking")
+    try:
+        resolved_by_statement_only(town)
+    finally:
+        resumed = town.momo("resume", "--product", "disbursement", "--reason", "looked")
+    assert (paused.code, resumed.code) == (0, 0)
+    comes_to(town, "desk-lost", "successful")
+    assert moved(town, "desk-lost") == ["12.50"]
+
+
+def resolved_by_statement_only(town: Town) -> None:
     reason = ("--reason", "nobody was paid", "--by", "amina")
     evidence = ("--evidence", "portal, searched by external id")
 
@@ -88,9 +101,9 @@ def test_what_may_have_been_paid_is_neither_retried_nor_resolved_in_haste(town: 
     assert told.json["reason_code"] == "RESOLVED"
     assert "statement-12.pdf" in shown(town, "desk-lost")["decisions"][0]["reason"]
     assert moved(town, "desk-lost") == []
-    assert town.momo("payment", "retry", "desk-lost", *reason).code == 0
-    comes_to(town, "desk-lost", "successful")
-    assert moved(town, "desk-lost") == ["12.50"]
+    tried_again = town.momo("payment", "retry", "desk-lost", *reason)
+    assert tried_again.code == 0
+    assert "sending is paused (product disbursement): looking" in tried_again.out
 
 
 def eventually_resolved(town: Town, key: str, *words: str) -> Answer:
@@ -183,3 +196,30 @@ def test_two_operators_at_once_and_one_is_told(town: Town) -> None:
     (found,) = [one for one in listed if one["idempotency_key"] == "desk-two"]
     assert (found["attempt"], found["contradicted"]) == (2, False)
     assert json.dumps(listed).count(NUMBER) == 0
+
+
+def test_results_go_out_once_more_with_the_ids_they_had(town: Town) -> None:
+    paid = pay(town, "desk-replay", "8.80", "--wait", "40").json
+
+    nothing = town.momo("results", "replay")
+    vague = town.momo("results", "replay", "--since", "yesterday")
+    replayed = town.momo("results", "replay", "--payment", "desk-replay", "--type", "successful", "--json")
+    hour = town.momo("results", "replay", "--since", "1h", "--payment", "desk-replay")
+
+    def events() -> list[dict[str, Any]]:
+        with redis.Redis.from_url(town.facts["redis"], decode_responses=True) as client:
+            found = [json.loads(fields["event"]) for _, fields in client.xrange("momo:results")]
+        return [event for event in found if event["subject"] == paid["payment_id"]]
+
+    eventually(lambda: len([one for one in events() if one.get("replayed")]) >= 3, within_seconds=20)
+    assert (nothing.code, vague.code, replayed.code, hour.code) == (2, 2, 0, 0)
+    assert "--since is missing" in nothing.err
+    assert "a moment with its zone" in vague.err
+    assert (replayed.json["replayed"], replayed.json["payment_id"]) == (1, paid["payment_id"])
+    assert "go out once more" in hour.out
+    first = {one["id"]: one for one in events() if not one.get("replayed")}
+    again = [one for one in events() if one.get("replayed")]
+    assert {one["id"] for one in again} == set(first)
+    assert all({**first[one["id"]], "replayed": True} == one for one in again)
+    (decision, *_) = shown(town, "desk-replay")["decisions"]
+    assert decision["action"] == "replay"
