@@ -96,7 +96,7 @@ def main() -> int:
         return 0
     seeds = known_seeds()
     results = run(mutations, given.jobs, {} if given.search else seeds, Limits(given.most_seeds, given.seconds))
-    sound = _soundness(results)
+    sound = _soundness(results, given.jobs)
     if given.search:
         found = {
             result.mutation.name: result.seed for result in results if result.seed is not None and not result.through
@@ -109,11 +109,11 @@ def main() -> int:
     return 0 if sound[0] and not any(result.through for result in results) else 1
 
 
-def _soundness(results: Sequence[Caught]) -> tuple[bool, str]:
+def _soundness(results: Sequence[Caught], jobs: int) -> tuple[bool, str]:
     """The code as it is lives through every seed that caught a mutation, and passes every test that did."""
     say("the code as it is, with the same seeds and tests")
     lives = {(result.mutation.mood, result.seed) for result in results if result.seed is not None}
-    stories = failing_lives(lives)
+    stories = failing_lives(lives, jobs)
     failed = failing_tests(test for result in results for test in result.mutation.tests)
     for story in stories:
         say(story)

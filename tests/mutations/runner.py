@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ def try_out(mutation: Mutation, known_seed: int | None, limits: Limits) -> Caugh
             failed, story = failing_test(folder, mutation.tests)
             return Caught(mutation, failed, None, 0, 0, time.monotonic() - began, story)
         seeds = f"1-{limits.seeds}" if known_seed is None else f"{known_seed},1-{limits.seeds}"
-        lives = list(live(folder, seeds, limits, mood=mutation.mood))
+        lives = list(live(folder, [(mutation.mood, seeds)], limits))
     last = lives[-1] if lives else {"seed": None, "broken": {}, "story": "no life was lived", "no_proof": True}
     return Caught(
         mutation,
@@ -87,26 +87,26 @@ def try_out(mutation: Mutation, known_seed: int | None, limits: Limits) -> Caugh
     )
 
 
-def failing_lives(lives: Iterable[tuple[str, int]]) -> list[str]:
+def failing_lives(lives: Iterable[tuple[str, int]], jobs: int) -> list[str]:
     """Stories of those of these lives (mood, seed) that the code as it is doesn't live through; each must, or it proves nothing elsewhere."""
-    seeds: dict[str, set[int]] = defaultdict(set)
-    for mood, seed in lives:
-        seeds[mood].add(seed)
-    stories: list[str] = []
-    if seeds:
-        with copied(None) as folder:
-            for mood, wanted in seeds.items():
-                named = ",".join(map(str, sorted(wanted)))
-                lived = list(live(folder, named, Limits(seconds=86_400.0), mood=mood, all_of_them=True))
-                stories += [
-                    f"seed {life['seed']} ({mood}): {life['story']}"
-                    for life in lived
-                    if life["broken"] or life["no_proof"]
-                ]
-                stories += [
-                    f"seed {seed} ({mood}) was not lived" for seed in sorted(wanted - {life["seed"] for life in lived})
-                ]
-    return stories
+    wanted = sorted(set(lives))
+    shares = [share for share in (wanted[place::jobs] for place in range(jobs)) if share]
+    with copied(None) as folder, ThreadPoolExecutor(jobs) as pool:
+        return [story for stories in pool.map(lambda share: _failing(folder, share), shares) for story in stories]
+
+
+def _failing(folder: Path, wanted: Sequence[tuple[str, int]]) -> list[str]:
+    limits = Limits(seconds=_LIFE_SECONDS_MAX * float(len(wanted)))
+    lived = list(live(folder, [(mood, str(seed)) for mood, seed in wanted], limits, all_of_them=True))
+    missing = sorted(set(wanted) - {(life["mood"], life["seed"]) for life in lived})
+    return [
+        *(
+            f"seed {life['seed']} ({life['mood']}): {life['story']}"
+            for life in lived
+            if life["broken"] or life["no_proof"]
+        ),
+        *(f"seed {seed} ({mood}) was not lived" for mood, seed in missing),
+    ]
 
 
 def failing_tests(tests: Iterable[str]) -> str | None:
@@ -118,10 +118,22 @@ def failing_tests(tests: Iterable[str]) -> str | None:
         return failing_test(folder, wanted)[0]
 
 
-def live(folder: Path, seeds: str, limits: Limits, *, mood: str, all_of_them: bool = False) -> Iterator[dict[str, Any]]:
-    """One life after another in this copy, as they come."""
-    command = [sys.executable, "-m", "tests.mutations.trial", "--seeds", seeds, "--seconds", str(limits.seconds)]
-    command += ["--jobs", str(limits.jobs), "--mood", mood, *(["--all"] if all_of_them else [])]
+def live(
+    folder: Path, lives: Sequence[tuple[str, str]], limits: Limits, *, all_of_them: bool = False
+) -> Iterator[dict[str, Any]]:
+    """One life after another in this copy, each mood with its seeds."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.mutations.trial",
+        "--seconds",
+        str(limits.seconds),
+        "--jobs",
+        str(limits.jobs),
+    ]
+    for mood, seeds in lives:
+        command += ["--life", mood, seeds]
+    command += ["--all"] if all_of_them else []
     patience = limits.seconds + _LIFE_SECONDS_MAX
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         try:
@@ -141,7 +153,7 @@ def live(folder: Path, seeds: str, limits: Limits, *, mood: str, all_of_them: bo
         said.seek(0)
         yield from (json.loads(line) for line in said if line.startswith("{"))
     if trouble:
-        yield {"seed": None, "payments": 0, "broken": {}, "story": trouble, "no_proof": True}
+        yield {"mood": "", "seed": None, "payments": 0, "broken": {}, "story": trouble, "no_proof": True}
 
 
 def failing_test(folder: Path, tests: Sequence[str]) -> tuple[str | None, str]:

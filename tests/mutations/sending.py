@@ -51,7 +51,7 @@ MUTATIONS = (
         _WORK,
         "granted = frozenset(claim for claim in claims if (claim.payment_id, claim.fence) in still)",
         "granted = frozenset(claim for claim in claims if claim.payment_id in {name for name, _ in still})",
-        mood="worker_sleeps=0.9 sleeps=3000 spread=400",
+        mood="worker_sleeps=0.7 at=claimed sleeps=3000 spread=400",
     ),
     Mutation(
         "permission_never_ages",
@@ -182,7 +182,7 @@ MUTATIONS = (
         _LOOK,
         "any(send.ending is SendAnswer.REFUSED for send in sends) and not any(send.fate_unknown for send in sends)",
         "any(send.ending is SendAnswer.REFUSED for send in sends)",
-        mood="worker_sleeps=0.9 refusal=0.4 sleeps=3000 spread=400",
+        mood="worker_sleeps=0.6 at=permitted refusal=0.4 sleeps=3000 spread=400",
     ),
     # ---- M5 ---------------------------------------------------------------------------------------------------------
     broken(
@@ -202,7 +202,7 @@ MUTATIONS = (
         _LOOK,
         "    last = payment.not_found_last_at_ms\n    return (\n",
         "    last = payment.not_found_last_at_ms\n    return True or (\n",
-        mood="pumps_away=1 pauses=1 lost_before_creation=0.6",
+        mood="pumps_away=1 pauses=1 message_lost=0.6 lost_before_creation=0.6 spread=300",
     ),
     broken(
         "sent_again_without_grace",
@@ -239,7 +239,7 @@ MUTATIONS = (
         "payment/after_send.py",
         "        return Change(payment, _searched_from_now(payment, report, now_ms))",
         "        return Change(payment, payment)",
-        mood="worker_sleeps=0.9 lost_before_creation=0.8",
+        mood="worker_sleeps=0.9 at=permitted lost_before_creation=0.8",
     ),
     # ---- the pace ---------------------------------------------------------------------------------------------------
     broken(

@@ -1,4 +1,4 @@
-"""Seeds come in, one life after another is lived in this very checkout, a line of JSON each goes out; ends at the first that breaks a property.
+"""Moods and seeds come in, one life after another is lived in this very checkout, a line of JSON each goes out; ends at the first that breaks a property.
 
 Runs inside the copy that was mutated; the runner reads its lines.
 """
@@ -22,7 +22,7 @@ import momo_worker
 
 #: A mutation that ends like this isn't a broken rule but broken code, and proves nothing.
 NO_PROOF = (NameError, TypeError, AttributeError, ImportError, SyntaxError)
-#: What a mood may say of a life besides its faults: for how long jobs come, and workers sleep, at most.
+#: What a mood may say of a life besides its faults: for how long jobs come, and workers sleep, at most. `at` says where.
 _LENGTHS = {"spread": "spread_seconds", "sleeps": "sleeps_seconds_max"}
 _PLACES = {"mtn": MTN_FAULTS, "ours": OUR_FAULTS, "people": {**PEOPLE, **ODD}}
 
@@ -33,13 +33,17 @@ def in_mood(seed: int, mood: str, jobs_max: int) -> Swarm:
     swarm = replace(swarm, jobs=min(swarm.jobs, jobs_max))
     if not mood:
         return swarm
-    wanted = {name: float(often) for name, _, often in (part.partition("=") for part in mood.split())}
+    said = dict(part.split("=") for part in mood.split())
+    fate_at = said.pop("at", "")
+    wanted = {name: float(often) for name, often in said.items()}
     unknown = set(wanted) - {name for place in _PLACES.values() for name in place} - {"calm", *_LENGTHS}
     if unknown:
         raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
     chances = {place: {name: wanted[name] for name in names if name in wanted} for place, names in _PLACES.items()}
     lengths = {_LENGTHS[name]: wanted[name] for name in _LENGTHS if name in wanted}
-    return replace(swarm, mode=Mode.USUAL, same_again="off", send_window_minutes=25, **chances, **lengths)
+    return replace(
+        swarm, mode=Mode.USUAL, same_again="off", send_window_minutes=25, fate_at=fate_at, **chances, **lengths
+    )
 
 
 def lived(swarm: Swarm, places: Any) -> dict[str, Any]:
@@ -77,24 +81,18 @@ def seeds_of(given: str) -> Iterable[int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", required=True)
+    parser.add_argument("--life", nargs=2, action="append", required=True, metavar=("MOOD", "SEEDS"))
     parser.add_argument("--seconds", type=float, required=True, help="begin no further life after this")
-    parser.add_argument("--mood", default="")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        required=True,
-        help="fewer than the proof's own lives have, which are judged at their end only",
-    )
+    parser.add_argument("--jobs", type=int, required=True, help="of a life, at most")
     parser.add_argument("--all", action="store_true", help="go on after the first that breaks a property")
     given = parser.parse_args()
     here = Path(__file__).resolve().parents[2]
     assert Path(momo_worker.__file__).is_relative_to(here), f"{momo_worker.__file__} isn't the copy's"
     parent, ends_at = os.getppid(), time.monotonic() + given.seconds
     with quiet(), ledgers("sqlite") as places:
-        for seed in seeds_of(given.seeds):
-            found = lived(in_mood(seed, given.mood, given.jobs), places)
-            print(json.dumps(found), flush=True)
+        for mood, seed in ((mood, seed) for mood, seeds in given.life for seed in seeds_of(seeds)):
+            found = lived(in_mood(seed, mood, given.jobs), places)
+            print(json.dumps({"mood": mood, **found}), flush=True)
             if found["no_proof"] or (found["broken"] and not given.all) or time.monotonic() > ends_at:
                 break
             if os.getppid() != parent:

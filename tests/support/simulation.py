@@ -244,7 +244,8 @@ class Simulation:
         unlucky = self.swarm.chance("worker_dies") + self.swarm.chance("worker_sleeps")
         if not self.faults_on or self.rng.random() >= unlucky:
             return None
-        return self.rng.choice([point for point in POINTS if point.startswith(kind)])
+        points = [point for point in POINTS if point.startswith(kind) and self.swarm.fate_at in point]
+        return self.rng.choice(points) if points else None
 
     def _fate(self) -> float | None:
         dies, sleeps = self.swarm.chance("worker_dies"), self.swarm.chance("worker_sleeps")

@@ -102,6 +102,8 @@ class Swarm:
     same_again: str = "off"
     #: How long a worker may sleep: within a call, through a lease, through the hours in which a send may be repeated.
     sleeps_seconds_max: float = 400.0
+    #: Where workers die and sleep; empty: at any point.
+    fate_at: str = ""
     accounts: int = 1
     #: How many phone numbers the jobs are for.
     numbers: int = 5
