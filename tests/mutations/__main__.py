@@ -86,7 +86,7 @@ def main() -> int:
         "--most-seeds", type=int, default=Limits.seeds, help="lives to live until a mutation got through"
     )
     parser.add_argument("--seconds", type=float, default=Limits.seconds, help="for each mutation's lives")
-    parser.add_argument("--search", action="store_true")
+    parser.add_argument("--remember", action="store_true")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     mutations = chosen(given.only)
@@ -95,9 +95,9 @@ def main() -> int:
             print(f"{mutation.rule:4} {mutation.name:34} {mutation.breaks}")
         return 0
     seeds = known_seeds()
-    results = run(mutations, given.jobs, {} if given.search else seeds, Limits(given.most_seeds, given.seconds))
+    results = run(mutations, given.jobs, seeds, Limits(given.most_seeds, given.seconds))
     sound = _soundness(results, given.jobs)
-    if given.search:
+    if given.remember:
         found = {
             result.mutation.name: result.seed for result in results if result.seed is not None and not result.through
         }
