@@ -2,7 +2,7 @@
 
 --list           the mutations, with the sentence each breaks
 --only NAME      some of them (again for more; a rule such as M5 stands for all of its own)
---search         look for a seed anew, and remember those that were found
+--remember       keep the seeds that were found, to be tried first the next time
 --write          put the table into docs/mutations.md
 """
 
