@@ -27,7 +27,9 @@ def serve_metrics(registry: CollectorRegistry, health: Health, first_port: int, 
                 self._answer(200, _CONTENT_TYPE, generate_latest(registry))
             elif self.path == "/healthz":
                 verdict = health.ask()
-                body = json.dumps({"healthy": verdict.healthy, "reasons": verdict.reasons, "notes": verdict.notes}).encode()
+                body = json.dumps(
+                    {"healthy": verdict.healthy, "reasons": verdict.reasons, "notes": verdict.notes}
+                ).encode()
                 self._answer(200 if verdict.healthy else 503, "application/json", body)
             else:
                 self._answer(404, "text/plain", b"try /metrics or /healthz\n")

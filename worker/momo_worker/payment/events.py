@@ -4,6 +4,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -37,8 +38,9 @@ def partition_of(subject: str) -> int:
     return crc32(subject.encode("utf-8")) % PARTITIONS
 
 
+@lru_cache(maxsize=64)
 def rfc3339(at_ms: int) -> str:
-    """A ledger time as events and people read it."""
+    """A ledger time as events and people read it. Kept a while: the events of one transaction share their time."""
     return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds") + "Z"
 
 
