@@ -202,7 +202,7 @@ MUTATIONS = (
         _LOOK,
         "    last = payment.not_found_last_at_ms\n    return (\n",
         "    last = payment.not_found_last_at_ms\n    return True or (\n",
-        mood="pumps_away=1 pauses=1 message_lost=0.6 lost_before_creation=0.6 spread=300",
+        mood="pumps_away=1 lost_before_creation=0.6 spread=300",
     ),
     broken(
         "sent_again_without_grace",

@@ -47,6 +47,8 @@ class Odd:
         self.pumps_back_at = 0.0
         #: References that a stranger used at MTN before we did.
         self.taken: set[str] = set()
+        #: Those under which MTN had nothing yet, and may have later: no job of ours is sent under them.
+        self.elsewhere: set[str] = set()
 
     def begin(self) -> None:
         early = self.world.swarm.spread_seconds
@@ -157,6 +159,8 @@ class Odd:
             self.taken.add(reference)
             world.count("a stranger used our reference")
             world.people.send(job)
+        else:
+            self.elsewhere.add(reference)
 
     def _at_mtn(self, path: str, headers: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:
         reply = self.world.model.handle(Request.of("POST", path, headers, json.dumps(body).encode() if body else b""))
@@ -180,8 +184,12 @@ class Odd:
         people.pause("", "", 150.0)
         after(5.0, lambda: people.pause("default", "", 20.0))
 
-    def _no_pump(self, _number: int) -> None:
-        """Every pump is down for a while: permissions grow old, leases end, and nobody notices."""
-        if self.world.faults_on:
-            self.pumps_back_at = self.world.scheduler.now + self.rng.uniform(300.0, 1500.0)
-            self.world.count("no pump for a while")
+    def _no_pump(self, number: int, tries_left: int = 200) -> None:
+        """Every pump goes down, at the worst moment: when something may be sent again. Permissions grow old, leases end, nobody notices."""
+        world = self.world
+        waits = world.rows("SELECT 1 FROM payment WHERE state = 'unknown' AND work = 'send' LIMIT 1")
+        if world.faults_on and not waits and tries_left:
+            world.scheduler.after(1.0, lambda: self._no_pump(number, tries_left - 1))
+        elif world.faults_on:
+            self.pumps_back_at = world.scheduler.now + self.rng.uniform(300.0, 1500.0)
+            world.count("no pump for a while")
