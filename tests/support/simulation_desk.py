@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.support.simulation import Simulation
 
 _OPEN = "SELECT id FROM payment WHERE state IN ('held', 'unknown', 'pending', 'accepted', 'sending') ORDER BY state <> 'held', id"
+_UNSENT = "SELECT id FROM payment WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM send WHERE send.payment_id = payment.id) ORDER BY id"
+#: How many releases are of what may be released.
+_SENSIBLE = 0.7
 _BOOKS = {"SUCCESSFUL": State.SUCCESSFUL, "FAILED": State.FAILED}
 
 
@@ -41,7 +44,8 @@ class Desk:
         return found[min(int(self.rng.expovariate(4 / len(found))), len(found) - 1)] if found else None
 
     def _release(self) -> None:
-        chosen = self._chosen()
+        unsent = self.world.rows(_UNSENT)
+        chosen = self.rng.choice(unsent) if unsent and self.rng.random() < _SENSIBLE else self._chosen()
         if chosen is not None:
             self._by_two(
                 "release", chosen, lambda: operator.release(self.world.parts, chosen, by=By("operator", "haste"))

@@ -85,7 +85,7 @@ OUR_FAULTS_LATER: dict[str, float] = {"redis_lost": 0.3}
 PEOPLE_LATER: dict[str, float] = {"celery_door": 0.5, "resolves": 1.0, "releases": 1.0}
 
 #: Of five lives one is short, so that a payment meets every fault alone; in the others it has neighbours in its batch.
-SIZES = (1, 10, 10, 20, 20)
+SIZES = (1, 10, 20, 20, 40)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,6 @@ def check(world: Simulation) -> list[Broken]:
     ]
     by_payment = Counter(owners[name] for name in moved if name in owners)
     found += [Broken(f"{count} of its references moved money", name) for name, count in by_payment.items() if count > 1]
-    strange = set(moved) - set(owners) - world.odd.taken
+    strange = set(moved) - set(owners) - world.odd.taken - world.odd.elsewhere
     found += [Broken(f"MTN has {name}, which this ledger never made") for name in sorted(strange)]
     return found
