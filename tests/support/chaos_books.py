@@ -214,7 +214,10 @@ def _processes(stage: Stage, monkey: Monkey, journal: list[Ending]) -> list[str]
     if stage.mtn.own_errors:
         found.append(f"the fake MTN had {stage.mtn.own_errors} errors of its own")
     if monkey.ran_out_of_time:
-        found.append(f"the time was over after {monkey.kills()} of {stage.plan.kills} kills")
+        missed = _some(monkey.points_missed()) or "none"
+        found.append(
+            f"the time was over after {monkey.kills()} of {stage.plan.kills} kills; points not reached: {missed}"
+        )
     with stage.redis.client() as client:
         set_aside = {key: client.llen(key) for key in client.scan_iter("momo:work:*.invalid")}
     if set_aside:

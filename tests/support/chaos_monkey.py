@@ -66,7 +66,7 @@ class Monkey:
         every = max(1, plan.kills // (len(pending) + 1))
         self._until(self.stage.fleet.all_up, 60)
         self._until(lambda: len(self.stage.tape.read()) >= 5, 60)
-        while pending or self.kills() < plan.kills or self._points_missed():
+        while pending or self.kills() < plan.kills or self.points_missed():
             if time.time() > give_up_at or self.stage.fleet.broken is not None:
                 self.ran_out_of_time = True
                 break
@@ -79,7 +79,7 @@ class Monkey:
     def _shuffled(self, names: tuple[str, ...]) -> list[str]:
         return self._chance.sample(names, k=len(names))
 
-    def _points_missed(self) -> list[str]:
+    def points_missed(self) -> list[str]:
         """Points at which nothing has been killed yet."""
         if not self.stage.plan.every_point:
             return []
@@ -90,11 +90,11 @@ class Monkey:
 
     def _kill_for_a_while(self, until_kills: int, give_up_at: float) -> None:
         self._calm.clear()
-        missed_before = len(self._points_missed())
+        missed_before = len(self.points_missed())
         while self.kills() < until_kills and time.time() < give_up_at:
             self._wait.wait(self._chance.uniform(0.05, self.stage.plan.pause_seconds))
             self._strike()
-            if self.kills() >= self.stage.plan.kills and len(self._points_missed()) < missed_before:
+            if self.kills() >= self.stage.plan.kills and len(self.points_missed()) < missed_before:
                 break
         self._calm.set()
 
@@ -111,7 +111,7 @@ class Monkey:
         if not free or len(awake) == 1:
             return
         # Who is started again is armed, and so those are chosen of whose kind a point is still missed.
-        wanted = {POINTS[name].kind for name in self._points_missed()}
+        wanted = {POINTS[name].kind for name in self.points_missed()}
         free = [one for one in free if one.kind in wanted and self._unarmed(one.kind, but=one)] or free
         victim = self._chance.choice(free)
         if self._chance.random() < _STOP_SHARE and len(fleet.awake()) == len(fleet.members):
@@ -123,13 +123,13 @@ class Monkey:
         """At a process's start: the point of its kind that was armed least; one of each kind stays as it is."""
         if self._calm.is_set() or self._unarmed(member.kind, but=member) == 0:
             return None
-        if self._chance.random() < _STOP_SHARE and not self._points_missed():
+        if self._chance.random() < _STOP_SHARE and not self.points_missed():
             point = self._chance.choice(
                 [name for name in _SLEEPS_AT + _SLEEPS_AT_PUMP if POINTS[name].kind == member.kind]
             )
             return Arming(point, self._chance.randint(1, 5), STOP)
         aimed_at = {one.arming.point for one in self.stage.fleet.of(member.kind) if one.arming is not None}
-        missed = [name for name in self._points_missed() if POINTS[name].kind == member.kind and name not in aimed_at]
+        missed = [name for name in self.points_missed() if POINTS[name].kind == member.kind and name not in aimed_at]
         point = min(missed or points_of(member.kind), key=lambda name: self.armed[name])
         self.armed[point] += 1
         fault = POINTS[point].fault
@@ -142,7 +142,8 @@ class Monkey:
 
     def _ask_mtn_for(self, fault: str) -> None:
         try:
-            self.stage.mtn.control.fault(fault, method="POST", for_seconds=4, probability=0.5)
+            # Long enough for the armed process to come up; so few that the product isn't suspended for all that time.
+            self.stage.mtn.control.fault(fault, method="POST", for_seconds=20, count=6, probability=0.5)
         except OSError:  # the fake MTN is away just now
             self.say("MTN is away and wasn't asked for a fault")
 
