@@ -48,7 +48,6 @@ FAULTS = {
     "resolve done",
     "resolve refused",
     "retry refused",
-    "sent again after a loss",
     "the same job at two doors",
     "callback",
     "cancel done",
@@ -97,7 +96,14 @@ FAULTS = {
 #: Each of MTN's faults, too, where there is time for all of them.
 FAULTS_OF_A_PROOF = (
     FAULTS
-    | {"release done", "retry done", "a stranger used our reference", "no pump for a while", "settings changed"}
+    | {
+        "release done",
+        "sent again after a loss",
+        "retry done",
+        "a stranger used our reference",
+        "no pump for a while",
+        "settings changed",
+    }
     | {f"MTN: {name}" for name in MTN_FAULTS if name not in {"refusal", "empty_conflict"}}
 )
 MODES = {"usual", "forgets", "races"}
