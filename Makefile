@@ -25,7 +25,7 @@ help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 test: lint  ## check everything: style, types, import contracts, all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 2 --dist loadfile
 
 lint: $(MARK).test  ## style, formatting, types, import contracts
 	$(BIN)/ruff check --quiet
