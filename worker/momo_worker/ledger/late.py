@@ -27,7 +27,7 @@ def late_claimed(tx: Tx, *, limit: int, lease_ms: int) -> list[Late]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    found = [Late(attempt_from(row), row["late_looks"]) for row in tx.conn.execute(statement).mappings()]
+    found = [Late(attempt_from(row[:-1]), row[-1]) for row in tx.conn.execute(statement)]
     for late in found:
         tx.conn.execute(
             update(schema.attempt)

@@ -113,8 +113,9 @@ def sends_of(tx: Tx, ids: Sequence[str]) -> dict[str, list[Send]]:
     found: dict[str, list[Send]] = {payment_id: [] for payment_id in ids}
     if not ids:
         return found
-    for row in tx.conn.execute(_select_sends, {"ids": list(ids)}).mappings():
-        found[row["payment_id"]].append(send_from(row))
+    for row in tx.conn.execute(_select_sends, {"ids": list(ids)}):
+        send = send_from(row)
+        found[send.payment_id].append(send)
     return found
 
 
@@ -122,8 +123,8 @@ def attempts_of(tx: Tx, ids: Sequence[str]) -> dict[tuple[str, int], Attempt]:
     """All attempts of these payments, by payment id and number."""
     if not ids:
         return {}
-    rows = tx.conn.execute(_select_attempts, {"ids": list(ids)}).mappings()
-    return {(row["payment_id"], row["number"]): attempt_from(row) for row in rows}
+    attempts = (attempt_from(row) for row in tx.conn.execute(_select_attempts, {"ids": list(ids)}))
+    return {(attempt.payment_id, attempt.number): attempt for attempt in attempts}
 
 
 def write_payments(tx: Tx, pairs: Sequence[tuple[Payment, Payment]]) -> None:

@@ -1,11 +1,11 @@
 """Rows to values and back: the one place that knows which field of a value is which column, and which are enumerations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from momo_worker.ledger import schema
 from momo_worker.payment.payment import Attempt, Lane, Operation, Payment, Product, Queue, Send, Work
@@ -31,6 +31,9 @@ _PAYMENT_ENUMS: dict[str, dict[str, Enum]] = {
         "queue": Queue,
     }.items()
 }
+_SEND_ENDING = SEND_FIELDS.index("ending")
+_SEND_NEVER_LEFT = SEND_FIELDS.index("never_left")
+_ATTEMPT_BODY = ATTEMPT_FIELDS.index("body")
 _ENDINGS = {member.value: member for member in SendAnswer}
 
 payment_columns = tuple(schema.payment.c[name] for name in PAYMENT_FIELDS)
@@ -49,19 +52,20 @@ def payment_from(row: Sequence[Any]) -> Payment:
     return Payment.of(values)
 
 
-def send_from(row: Mapping[str, Any] | RowMapping) -> Send:
-    """A row of `send_columns` as a value."""
-    values = {name: row[name] for name in SEND_FIELDS}
-    values["ending"] = None if values["ending"] is None else _ENDINGS[values["ending"]]
-    values["never_left"] = bool(values["never_left"])
-    return Send(**values)
+def send_from(row: Sequence[Any]) -> Send:
+    """A row of `send_columns`, in their order, as a value."""
+    values = list(row)
+    ending = values[_SEND_ENDING]
+    values[_SEND_ENDING] = None if ending is None else _ENDINGS[ending]
+    values[_SEND_NEVER_LEFT] = bool(values[_SEND_NEVER_LEFT])
+    return Send(*values)
 
 
-def attempt_from(row: Mapping[str, Any] | RowMapping) -> Attempt:
-    """A row of `attempt_columns` as a value."""
-    values = {name: row[name] for name in ATTEMPT_FIELDS}
-    values["body"] = bytes(values["body"])
-    return Attempt(**values)
+def attempt_from(row: Sequence[Any]) -> Attempt:
+    """A row of `attempt_columns`, in their order, as a value."""
+    values = list(row)
+    values[_ATTEMPT_BODY] = bytes(values[_ATTEMPT_BODY])
+    return Attempt(*values)
 
 
 def payment_values(payment: Payment, names: Sequence[str] = PAYMENT_FIELDS) -> dict[str, Any]:
