@@ -7,7 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.mtn_world import API_KEY, CLOCK, SUBSCRIPTION_KEY, a_client, a_request, an_account
+from tests.support.mtn_world import (
+    API_KEY,
+    CLOCK,
+    SUBSCRIPTION_KEY,
+    a_client,
+    a_request,
+    a_token_source,
+    an_account,
+)
 from tests.support.raw_server import Line, RawServer, Request, Script, answer, token_answer
 
 from momo_worker.accounts import Credentials
@@ -45,15 +53,24 @@ class World:
 Build = Callable[..., World]
 
 
-@pytest.fixture
-def world() -> Iterator[Build]:
+@pytest.fixture(params=["its first call", "a connection that is open"])
+def world(request: pytest.FixtureRequest) -> Iterator[Build]:
+    """Every answer is tried on both ways to ask: one connects, the other finds a connection open."""
     opened: list[tuple[RawServer, MtnClient]] = []
 
     def build(script: Script, *, token_script: Script | None = None, **options: Any) -> World:
-        server = RawServer(script, **({"token_script": token_script} if token_script else {})).__enter__()
+        server = RawServer(says(200, FOUND)).__enter__()
         account = an_account(server.url, **options.pop("account", {}))
         client = a_client(account, **options)
         opened.append((server, client))
+        if request.param == "a connection that is open":
+            assert client.look(a_request(account), lambda: None).http_status == 200
+            client._tokens.close()
+            client._tokens = a_token_source(account, client._product)
+            server.requests.clear()
+            server.token_requests.clear()
+        server.script = script
+        server.token_script = token_script or server.token_script
         return World(server, client, a_request(account))
 
     yield build

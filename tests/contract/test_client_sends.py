@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.support.mtn_world import REFERENCE, a_client, a_request, an_account
+from tests.support.mtn_world import REFERENCE, a_client, a_request, a_token_source, an_account
 from tests.support.raw_server import Line, RawServer, Request, Script, answer, token_answer
 
 from momo_worker.clock import SystemClock
@@ -36,15 +36,31 @@ class World:
 Build = Callable[..., World]
 
 
-@pytest.fixture
-def world() -> Iterator[Build]:
+FIRST, OPEN = "its first call", "a connection that is open"
+#: For what is told of connections themselves.
+connecting = pytest.mark.parametrize("world", [FIRST], indirect=True)
+
+
+@pytest.fixture(params=[FIRST, OPEN])
+def world(request: pytest.FixtureRequest) -> Iterator[Build]:
+    """Every way to break is tried on both ways to send: one connects, the other finds a connection open."""
     opened: list[tuple[RawServer, MtnClient]] = []
 
     def build(script: Script, *, token_script: Script | None = None, **options: float) -> World:
-        server = RawServer(script, **({"token_script": token_script} if token_script else {})).__enter__()
+        server = RawServer(accepts).__enter__()
         client = a_client(an_account(server.url), **options)
         opened.append((server, client))
-        return World(server, client)
+        made = World(server, client)
+        if request.param == OPEN:
+            assert made.send().answer is SendAnswer.ACCEPTED
+            client._tokens.close()
+            client._tokens = a_token_source(an_account(server.url), made.client._product)
+            server.requests.clear()
+            server.token_requests.clear()
+            made.departures = 0
+        server.script = script
+        server.token_script = token_script or server.token_script
+        return made
 
     yield build
     for server, client in opened:
@@ -100,6 +116,7 @@ def test_a_close_without_an_answer_is_unknown_and_not_repeated(world: Build) -> 
     assert (len(w.server.requests), w.departures) == (1, 1)
 
 
+@connecting
 def test_a_reset_on_a_reused_connection_is_unknown_and_not_repeated(world: Build) -> None:
     w = world(lambda _request, line: line.say(answer(202)) if len(w.server.requests) == 1 else line.reset())
     assert w.send().answer is SendAnswer.ACCEPTED
@@ -144,6 +161,7 @@ def test_a_connection_that_lay_idle_is_not_trusted_with_a_post(world: Build) -> 
     client.close()
 
 
+@connecting
 def test_a_thread_that_ends_takes_its_connection_with_it(world: Build) -> None:
     w = world(accepts)
     for _ in range(5):
@@ -198,6 +216,7 @@ def test_what_else_the_door_raises_comes_through_and_nothing_is_sent(world: Buil
     assert w.send().answer is SendAnswer.ACCEPTED
 
 
+@connecting
 def test_the_door_is_asked_after_connecting_and_after_the_token(world: Build) -> None:
     w = world(accepts)
     seen: list[tuple[int, int]] = []
@@ -268,6 +287,7 @@ def test_no_answer_within_the_read_timeout_is_unknown(world: Build) -> None:
     assert (verdict.answer, verdict.message) == (SendAnswer.UNKNOWN, "no answer in time")
 
 
+@connecting
 def test_a_deadline_that_is_over_before_the_first_byte_sends_nothing(world: Build) -> None:
     w = world(accepts, deadline_seconds=0)
     assert w.send().never_left
