@@ -65,7 +65,8 @@ def test_a_failed_payment_is_retried_and_paid_exactly_once(town: Town) -> None:
 
 def test_what_may_have_been_paid_is_neither_retried_nor_resolved_in_haste(town: Town) -> None:
     fault(town, "lost_before_creation", "desk-lost")
-    pay(town, "desk-lost")
+    # An amount of its own: who retries is asked about look-alikes, and the story before this one paid 12.50.
+    pay(town, "desk-lost", "41.50")
     comes_to(town, "desk-lost", "unknown")
     # On a slow machine its five minutes would pass, and the worker itself would send it again.
     paused = town.momo("pause", "--product", "disbursement", "--reason", "looking")
@@ -75,7 +76,7 @@ def test_what_may_have_been_paid_is_neither_retried_nor_resolved_in_haste(town: 
         resumed = town.momo("resume", "--product", "disbursement", "--reason", "looked")
     assert (paused.code, resumed.code) == (0, 0)
     comes_to(town, "desk-lost", "successful")
-    assert moved(town, "desk-lost") == ["12.50"]
+    assert moved(town, "desk-lost") == ["41.50"]
 
 
 def resolved_by_statement_only(town: Town) -> None:
@@ -120,7 +121,7 @@ def eventually_resolved(town: Town, key: str, *words: str) -> Answer:
 
 def test_what_mtn_has_at_this_moment_is_not_called_failed(town: Town) -> None:
     fault(town, "stuck_pending", "desk-stuck")
-    pay(town, "desk-stuck")
+    pay(town, "desk-stuck", "52.50")
     comes_to(town, "desk-stuck", "pending")
     words = ("--reason", "it hangs", "--evidence", "a hunch", "--statement", "none, in truth")
 
