@@ -104,6 +104,9 @@ class SimulatedResults:
         self.world.relay_point("after append")
         return f"{self.last_id}-0"
 
+    def holds(self, stream_id: str, body: str) -> bool:
+        return (int(stream_id.partition("-")[0]), body) in self.events[-2_000:]
+
     def lose_tail(self, count: int) -> None:
         """A failover to a replica that was behind: the last events, the fences and the readers' place are those of before."""
         self.events = self.events[: len(self.events) - count]

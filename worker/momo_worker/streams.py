@@ -216,6 +216,11 @@ class ResultsStream:
             raise StreamLostError(f"the results stream ends at {detail}, and its last id was {known_last_id}")
         return detail
 
+    def holds(self, stream_id: str, body: str) -> bool:
+        """Whether this event still stands under this id: a Redis that lost its last moments may have given the id to another."""
+        found: Any = self._redis.xrange(RESULTS, stream_id, stream_id, count=1)
+        return any(_text(value) == body for _, fields in found for value in fields.values())
+
     def fences(self) -> dict[int, int]:
         """The highest fence that was seen for each partition."""
         found: Any = self._redis.hgetall(_FENCES)

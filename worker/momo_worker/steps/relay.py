@@ -60,6 +60,10 @@ class Relay:
         if not waiting:
             return 0
         with self.parts.ledger.write() as tx:
+            # Redis may have lost them since, and another relay have appended or noticed: marked now, nobody would publish them again.
+            if not self.stream.holds(last_id, bodies[-1]):
+                log.warning("results were lost in Redis before they were marked; they go out once more", action="retry")
+                return 0
             outbox.mark_published(tx, [event.id for event in waiting])
             installation.keep_results_last_id(tx, last_id)
         return len(waiting)
