@@ -25,6 +25,8 @@ def corridor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corridor]:
 
 def in_the_middle(corridor: Corridor, name: str, number: int = 60) -> list[str]:
     """Jobs of which some have left and some haven't, and some answers are two seconds late."""
+    # Python itself dies of a signal that comes while it is still starting; what is told to end here has begun.
+    assert all(process.port() for process in corridor.processes)
     corridor.simulator.fault("slow_answer", method="POST", seconds=2, probability=0.2)
     keys = [f"{name}-{at}" for at in range(number)]
     corridor.xadd_many(
