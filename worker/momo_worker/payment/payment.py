@@ -167,6 +167,23 @@ class Attempt:
     base_url: str
     created_at_ms: int
 
+    @classmethod
+    def of(cls, payment: Payment, request: RenderedRequest, created_at_ms: int) -> "Attempt":
+        """The attempt on which a payment stands, with its request as it was rendered."""
+        return cls(
+            payment_id=payment.id,
+            number=payment.attempt,
+            reference_id=request.reference_id,
+            product=request.product,
+            path=request.path,
+            body=request.body,
+            callback_url=request.callback_url,
+            api_user=request.api_user,
+            target_environment=request.target_environment,
+            base_url=request.base_url,
+            created_at_ms=created_at_ms,
+        )
+
     @property
     def request(self) -> RenderedRequest:
         """What is sent and asked about, always from the store."""

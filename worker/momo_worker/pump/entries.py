@@ -4,14 +4,15 @@ from momo_worker.payment.job import Problem
 from momo_worker.steps import intake
 from momo_worker.streams import JOBS, StreamEntry
 
-_DELIVERIES_MAX = 4
+#: After this many deliveries an entry is taken to end its readers, and is kept as a rejected job.
+DELIVERIES_MAX = 4
 
 
 def entry_of(item: StreamEntry) -> intake.Entry:
     """What the doors make of an entry of the stream."""
     source = f"{JOBS}/{item.id}"
     job, envelope = item.fields.get(b"job"), item.fields.get(b"celery")
-    if item.deliveries >= _DELIVERIES_MAX:
+    if item.deliveries >= DELIVERIES_MAX:
         problem = Problem(
             "job", "", f"ended its reader {item.deliveries - 1} times", "look at the kept job, and tell us"
         )

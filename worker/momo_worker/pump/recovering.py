@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 from momo_worker.commons import noticing
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import recovery as ledger_recovery
-from momo_worker.pump.entries import entry_of
+from momo_worker.pump.entries import DELIVERIES_MAX, entry_of
 from momo_worker.steps import intake, recovery, recovery_search
 from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
 
-#: As if it had been given out so often: kept as a rejected job.
-_POISON_DELIVERIES = 4
 #: Whoever began it has said so; a pump that starts later says it once more.
 _JUST_BEGUN_MS = 5_000
 
@@ -55,5 +53,5 @@ class Recovering:
 
 
 def _again(item: StreamEntry, *, poison: bool) -> intake.Entry:
-    entry = entry_of(replace(item, deliveries=_POISON_DELIVERIES if poison else 1))
+    entry = entry_of(replace(item, deliveries=DELIVERIES_MAX if poison else 1))
     return replace(entry, door=intake.AGAIN)

@@ -20,7 +20,7 @@ from momo_worker.payment.deciding import contradiction
 from momo_worker.payment.payment import Attempt, Operation, Payment
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.transitions import State
-from momo_worker.payment.verdict import LookAnswer, RenderedRequest, Status
+from momo_worker.payment.verdict import LookAnswer, Status
 
 log = structlog.get_logger(__name__)
 
@@ -107,23 +107,11 @@ def _rendered(tx: Tx, parts: Parts, payment: Payment, number: int, refund_refere
     key = (payment.account, payment.operation.value, payment.idempotency_key)
     as_sent = payment.but(attempt=number, reference_id=reference_id(parts.namespace, *key, number))
     try:
-        request: RenderedRequest = parts.render(as_sent, account=account, refund_reference=refund_reference)
+        request = parts.render(as_sent, account=account, refund_reference=refund_reference)
     except ValueError as error:
         log.warning("a lost attempt can't be asked about", payment_id=payment.id, why=str(error), action="skipped")
         return None
-    return Attempt(
-        payment_id=payment.id,
-        number=number,
-        reference_id=request.reference_id,
-        product=request.product,
-        path=request.path,
-        body=request.body,
-        callback_url=request.callback_url,
-        api_user=request.api_user,
-        target_environment=request.target_environment,
-        base_url=request.base_url,
-        created_at_ms=tx.now_ms,
-    )
+    return Attempt.of(as_sent, request, tx.now_ms)
 
 
 def _ask(parts: Parts, item: _Asking) -> _Asked:

@@ -199,19 +199,7 @@ def _refund_references(tx: Tx, payments: Iterable[Payment]) -> dict[str, str]:
 
 def _render(tx: Tx, parts: Parts, payment: Payment, refund_reference: str | None) -> Attempt:
     request = parts.render(payment, account=parts.accounts[payment.account], refund_reference=refund_reference)
-    return Attempt(
-        payment_id=payment.id,
-        number=payment.attempt,
-        reference_id=request.reference_id,
-        product=request.product,
-        path=request.path,
-        body=request.body,
-        callback_url=request.callback_url,
-        api_user=request.api_user,
-        target_environment=request.target_environment,
-        base_url=request.base_url,
-        created_at_ms=tx.now_ms,
-    )
+    return Attempt.of(payment, request, tx.now_ms)
 
 
 def _send_row(item: Claimed, now_ms: int) -> Send:

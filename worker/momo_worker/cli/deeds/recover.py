@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 import redis
 
 from momo_worker.cli.deeds import recovery_facts
+from momo_worker.cli.deeds.moments import ago
 from momo_worker.cli.deeds.reading import actor, ledger_is_there, quiet_settings
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.payment.tide import Copy
@@ -124,23 +124,9 @@ def _begin(house: House, wish: Wish) -> str:
         [copy for copy in _copies(house).values() if copy is not None],
         actor=actor(wish.by),
         reason=wish.reason,
-        since_ms=_moment(wish.since),
+        since_ms=ago(wish.since, "--since", house.parts.clock.now_ms()) if wish.since else None,
     )
     return "In recovery now: no send begins from a second from now on."
-
-
-def _moment(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise WrongUse(
-            f"--since {text} isn't a moment with its zone, such as 2026-11-24T02:00:00+03:00; nothing was changed"
-        )
-    return int(at.timestamp() * 1000)
 
 
 def _adopt(house: House, wish: Wish) -> str:
