@@ -42,7 +42,9 @@ def recover(
     ] = False,
     since: Annotated[
         str | None,
-        typer.Option(help="With --begin: when the backup was made, a moment or such as 12h; default: everything is read again."),
+        typer.Option(
+            help="With --begin: when the backup was made, a moment or such as 12h; default: everything is read again."
+        ),
     ] = None,
     adopt_ledger: Annotated[
         bool,

@@ -105,7 +105,6 @@ class Keeper:
         self._house = house
         self._jobs = jobs
         self._results = results
-        self._trimmed_at: float | None = None
         self._file = TideFile(house.settings.home)
         self._redis_copy = TideInRedis(house.redis)
         self._first = True
