@@ -54,8 +54,6 @@ def test_a_job_sent_again_is_the_same_payment_and_another_body_is_rejected(corri
     key = a_key()
     corridor.xadd(idempotency_key=key, amount="800")
     corridor.hears(key, "successful")
-    # Heard, and not yet marked published: what is asked for in between is answered by that same event, and there is no further one.
-    corridor.until(lambda: not corridor.count("SELECT count(*) FROM outbox WHERE published_at_ms IS NULL"))
     events = sum(corridor.consumer.read().arrived.values())
     corridor.xadd(idempotency_key=key, amount="800")
     corridor.until(lambda: sum(corridor.consumer.read().arrived.values()) > events)

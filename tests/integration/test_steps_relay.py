@@ -206,6 +206,48 @@ def test_what_redis_lost_before_it_was_marked_goes_out_once_more(world: World, c
     assert applied(published(client)) == dict.fromkeys(ids, "successful")
 
 
+class _AskedMeanwhile(ResultsStream):
+    """While an append is on its way, its events are asked for once more."""
+
+    ask: Any = None
+
+    def append(self, fences: dict[int, int], known_last_id: str | None, bodies: Any) -> str:
+        last_id = super().append(fences, known_last_id, bodies)
+        if bodies and self.ask is not None:
+            ask, self.ask = self.ask, None
+            ask()
+        return last_id
+
+
+@pytest.mark.parametrize("how", ["the job was sent again", "a recovery's epoch"])
+def test_what_is_asked_for_between_append_and_mark_goes_out_once_more(
+    world: World, client: redis.Redis, how: str
+) -> None:
+    [found] = some_history(world, 1)
+    stream = _AskedMeanwhile(client)
+    relay = Relay(world.parts, stream, "relay-1", DAY)
+    assert relay.publish() == 3
+
+    def ask() -> None:
+        with world.ledger.write() as tx:
+            latest = tx.conn.exec_driver_sql("SELECT max(id) FROM outbox").scalar_one()
+            if how == "the job was sent again":
+                outbox.publish_latest_again(tx, [found])
+            else:
+                outbox.raise_epoch(tx, world.parts.namespace, [latest], 7)
+
+    with world.ledger.write() as tx:
+        outbox.publish_latest_again(tx, [found])
+    stream.ask = ask
+    assert relay.publish() == 1
+    before = len(published(client))
+    assert relay.publish() > 0
+    last = published(client)[before:][-1]
+    assert last["data"]["state"] == "successful"
+    assert (last["data"]["epoch"] == 7) == (how == "a recovery's epoch")
+    assert relay.publish() == 0
+
+
 def test_an_event_of_another_under_the_same_id_is_not_ours(client: redis.Redis) -> None:
     stream = ResultsStream(client)
     client.delete(RESULTS)

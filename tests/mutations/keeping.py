@@ -53,11 +53,11 @@ MUTATIONS = (
                 "        bodies = [_as_replay(event.body) if event.replayed else event.body for event in waiting]\n",
                 "        bodies = [_as_replay(event.body) if event.replayed else event.body for event in waiting]\n"
                 "        with self.parts.ledger.write() as tx:\n"
-                "            outbox.mark_published(tx, [event.id for event in waiting])\n",
+                "            outbox.mark_published(tx, waiting)\n",
             ),
             Edit(
                 "steps/relay.py",
-                "            outbox.mark_published(tx, [event.id for event in waiting])\n"
+                "            outbox.mark_published(tx, waiting)\n"
                 "            installation.keep_results_last_id(tx, last_id)",
                 "            installation.keep_results_last_id(tx, last_id)",
             ),

@@ -28,6 +28,8 @@ class Pending:
     id: int
     body: str
     replayed: bool
+    #: How often it had been asked for when it was read.
+    asked: int
 
 
 def hold_partitions(tx: Tx, owner: str, lease_ms: int) -> list[Hold]:
@@ -65,27 +67,30 @@ def let_partitions_go(tx: Tx, owner: str) -> None:
 
 
 _UNPUBLISHED = text(
-    "SELECT id, body, replayed FROM outbox WHERE published_at_ms IS NULL AND partition IN :partitions ORDER BY id LIMIT :limit"
+    "SELECT id, body, replayed, asked FROM outbox WHERE published_at_ms IS NULL AND partition IN :partitions ORDER BY id LIMIT :limit"
 ).bindparams(bindparam("partitions", expanding=True))
 
 
 def unpublished(tx: Tx, partitions: Sequence[int], *, limit: int) -> list[Pending]:
     """Events of these partitions that aren't marked published, in the order in which they were written."""
     rows = tx.conn.execute(_UNPUBLISHED, {"partitions": list(partitions), "limit": limit})
-    return [Pending(row[0], row[1], bool(row[2])) for row in rows]
+    return [Pending(row[0], row[1], bool(row[2]), row[3]) for row in rows]
 
 
-_MARK = text("UPDATE outbox SET published_at_ms = :now WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+_MARK = text("UPDATE outbox SET published_at_ms = :now WHERE id IN :ids AND asked = :asked").bindparams(
+    bindparam("ids", expanding=True)
+)
 
 
-def mark_published(tx: Tx, ids: Sequence[int]) -> None:
-    """Note that the results stream has these."""
-    if ids:
-        tx.conn.execute(_MARK, {"now": tx.now_ms, "ids": list(ids)})
+def mark_published(tx: Tx, events: Sequence[Pending]) -> None:
+    """Note that the results stream has these, as they were read: one that was asked for since goes out once more."""
+    for asked in sorted({event.asked for event in events}):
+        ids = [event.id for event in events if event.asked == asked]
+        tx.conn.execute(_MARK, {"now": tx.now_ms, "ids": ids, "asked": asked})
 
 
 _AGAIN = text(
-    "UPDATE outbox SET published_at_ms = NULL, replayed = TRUE WHERE id IN "
+    "UPDATE outbox SET published_at_ms = NULL, replayed = TRUE, asked = asked + 1 WHERE id IN "
     "(SELECT id FROM outbox WHERE published_at_ms >= :since ORDER BY published_at_ms LIMIT :limit)"
 )
 
@@ -118,7 +123,11 @@ def replay(tx: Tx, wanted: Replay, *, after_id: int, limit: int = ROWS_MAX) -> l
         found = found.where(outbox.type.in_(wanted.types))
     ids = list(tx.conn.execute(found.order_by(outbox.id).limit(limit)).scalars())
     if ids:
-        tx.conn.execute(update(schema.outbox).where(outbox.id.in_(ids)).values(published_at_ms=None, replayed=True))
+        tx.conn.execute(
+            update(schema.outbox)
+            .where(outbox.id.in_(ids))
+            .values(published_at_ms=None, replayed=True, asked=outbox.asked + 1)
+        )
     return ids
 
 
@@ -158,8 +167,8 @@ def publish_latest_again(tx: Tx, payment_ids: Sequence[str]) -> None:
     for payment_id in payment_ids:
         tx.conn.execute(
             text(
-                "UPDATE outbox SET published_at_ms = NULL WHERE id = (SELECT max(id) FROM outbox WHERE payment_id = :payment_id) "
-                "AND published_at_ms IS NOT NULL"
+                "UPDATE outbox SET published_at_ms = NULL, asked = asked + 1 "
+                "WHERE id = (SELECT max(id) FROM outbox WHERE payment_id = :payment_id)"
             ),
             {"payment_id": payment_id},
         )
@@ -169,7 +178,9 @@ _NEWEST_SINCE = text(
     "SELECT id, body FROM outbox AS o WHERE created_at_ms >= :since AND payment_id IS NOT NULL "
     "AND id = (SELECT max(id) FROM outbox WHERE payment_id = o.payment_id) ORDER BY id"
 )
-_RAISE = text("UPDATE outbox SET event_id = :event_id, body = :body, published_at_ms = NULL WHERE id = :id")
+_RAISE = text(
+    "UPDATE outbox SET event_id = :event_id, body = :body, published_at_ms = NULL, asked = asked + 1 WHERE id = :id"
+)
 
 
 def of_older_epoch(tx: Tx, since_ms: int, epoch: int) -> list[int]:

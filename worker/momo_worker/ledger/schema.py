@@ -256,6 +256,7 @@ outbox = Table(
     _ms("created_at_ms", required=True),
     _ms("published_at_ms"),
     Column("replayed", Boolean, nullable=False),
+    Column("asked", BigInteger, nullable=False, server_default="0"),
 )
 Index(
     "ix_outbox_unpublished",

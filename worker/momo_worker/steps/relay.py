@@ -64,7 +64,7 @@ class Relay:
             if not self.stream.holds(last_id, bodies[-1]):
                 log.warning("results were lost in Redis before they were marked; they go out once more", action="retry")
                 return 0
-            outbox.mark_published(tx, [event.id for event in waiting])
+            outbox.mark_published(tx, waiting)
             installation.keep_results_last_id(tx, last_id)
         return len(waiting)
 
