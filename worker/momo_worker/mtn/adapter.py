@@ -137,6 +137,11 @@ class _Watched(HTTPConnection):
         self._at_the_gate, self._with_body, self._head = True, bool(body), None
         super().request(method, url, body, *args, **kwargs)
 
+    def request_plainly(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+        """The same request as http.client makes it, without what urllib3 puts around it."""
+        self._at_the_gate, self._with_body, self._head = True, bool(body), None
+        PlainConnection.request(self, method, url, body, headers)
+
     def send(self, data: Any) -> None:
         if self._at_the_gate:
             # Down first: what connecting sends (a proxy's CONNECT) is not the request.
@@ -279,7 +284,7 @@ class Wire(HTTPAdapter):
         whole = False
         try:
             connection.timeout = self._connect_timeout_seconds
-            connection.request(method, path, body, headers)
+            connection.request_plainly(method, path, body, headers)
             answer = _read_plainly(PlainConnection.getresponse(connection))
             whole = True
             return answer
