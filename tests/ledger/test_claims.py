@@ -17,7 +17,7 @@ from momo_worker.payment.payment import Product, Work
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import Cause, RenderedRequest, SendAnswer, SendVerdict
-from momo_worker.steps import outcome, submission
+from momo_worker.steps import outcome, recovery, submission
 from momo_worker.steps.rescue import Rescue
 
 
@@ -139,6 +139,7 @@ STOPPERS: dict[str, Callable[[World], object]] = {
     "a pause of the product": lambda world: pause(world, product="disbursement"),
     "a pause of both": lambda world: pause(world, "default", "disbursement"),
     "a closed gate": shut,
+    "a recovery": lambda world: recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup"),
     "another fence": lambda world: world.write("UPDATE payment SET fence = fence + 1"),
     "another state": lambda world: world.write("UPDATE payment SET state = 'unknown'"),
     "a lease shorter than the deadline": lambda world: world.write(

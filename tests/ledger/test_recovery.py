@@ -186,7 +186,11 @@ def test_before_anybody_has_noticed_a_process_that_saw_more_sends_nothing(restor
     world.send([found])
     # And one that has just begun knows what Redis keeps.
     restored.new_process()
-    world.send(world.release())
+    assert world.parts.tidemark.seen == 0
+    world.clock.on(HOUR)
+    assert world.release() == [found]
+    world.send([found])
+    assert [send.never_left for send in world.sends(found)] == [True, True]
     assert len(world.mtn.left) == 1
     assert world.payment(found).state is State.ACCEPTED
 

@@ -36,7 +36,7 @@ from momo_worker.payment.money import Currency
 from momo_worker.payment.payment import Payment, Product, Queue, Work
 from momo_worker.payment.transitions import State
 from momo_worker.payment.verdict import Status
-from momo_worker.steps import submission
+from momo_worker.steps import recovery, submission
 from momo_worker.steps.intake import take_in
 
 # ---- Migrations -----------------------------------------------------------------------------------------------------
@@ -298,10 +298,22 @@ def test_the_schema_refuses_doubles_and_impossible_money(world: World) -> None:
     refuses(world, schema.attempt, {**attempt, "number": 2})
     refuses(world, schema.send, send)
     refuses(world, schema.outbox, {**event, "id": 999})
+    with world.ledger.read() as tx:
+        us = dict(tx.conn.execute(text("SELECT * FROM installation")).mappings().one())
+    refuses(world, schema.installation, {**us, "id": 2})
     row = a_row(world, replaces=found)
     with world.ledger.write() as tx:
         tx.conn.execute(insert(schema.payment).values(row))
     refuses(world, schema.payment, a_row(world, replaces=found))
+
+
+def test_the_schema_refuses_a_second_open_recovery_and_takes_those_that_are_over(world: World) -> None:
+    for _ in range(3):
+        # Each ends the one before it.
+        recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup")
+    with world.ledger.read() as tx:
+        row = dict(tx.conn.execute(text("SELECT * FROM recovery WHERE is_open = 1")).mappings().one())
+    refuses(world, schema.recovery, {**row, "id": 999})
 
 
 def test_an_amount_of_fifteen_digits_comes_back_to_the_last_one(world: World) -> None:

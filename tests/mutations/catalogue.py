@@ -1,5 +1,5 @@
 """All mutations, in the order of the rules. Nothing but data."""
 
-from tests.mutations import deciding, keeping, sending
+from tests.mutations import deciding, keeping, restoring, sending
 
-MUTATIONS = (*sending.MUTATIONS, *deciding.MUTATIONS, *keeping.MUTATIONS)
+MUTATIONS = (*sending.MUTATIONS, *deciding.MUTATIONS, *keeping.MUTATIONS, *restoring.MUTATIONS)

@@ -1,0 +1,80 @@
+"""A recovery on a real Valkey: which jobs the pump reads again from the stream, and that results leave again after the restore."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+from sqlalchemy import text
+from tests.support.factories import not_found
+from tests.support.ledger_world import World, a_job
+
+from momo_worker.ledger import recovery as book
+from momo_worker.payment.rules import DAY, HOUR
+from momo_worker.payment.transitions import State
+from momo_worker.pump.recovering import Recovering
+from momo_worker.steps import recovery
+from momo_worker.steps.relay import LEASE_MS, Relay
+from momo_worker.streams import JOBS, RESULTS, JobsStream, ResultsStream
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as found:
+        yield found
+
+
+def a_pump(world: World, client: redis.Redis) -> Recovering:
+    return Recovering(world.parts, JobsStream(client), ResultsStream(client))
+
+
+def add(client: redis.Redis, at_ms: int, key: str) -> None:
+    client.xadd(JOBS, {"job": json.dumps(a_job(key))}, id=f"{at_ms}-0")
+
+
+def test_jobs_are_read_again_from_an_hour_before_the_ledgers_last_entry_whoever_had_acknowledged_them(
+    world: World, client: redis.Redis
+) -> None:
+    lost_from = world.clock.at_ms
+    world.mtn.on_look = lambda _request: not_found()
+    for key, at_ms in (("old", -HOUR - 1), ("margin", -HOUR + 1), ("lost", 1), ("later", 2)):
+        add(client, lost_from + at_ms, key)
+    stream = JobsStream(client)
+    stream.ensure_group()
+    stream.acknowledge([entry.id for entry in stream.read("pump-1", count=10, block_ms=1)])
+    world.clock.on(600)
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+    pump = a_pump(world, client)
+
+    for _ in range(4):
+        pump.run()
+
+    assert sorted(world.rows("SELECT idempotency_key FROM payment")) == ["later", "lost", "margin"]
+    with world.ledger.read() as tx:
+        found = book.current(tx)
+    assert found is not None
+    assert (found.jobs_read, found.jobs_done_at_ms is None) == (3, False)
+    # They wait for the search like all that the lost ledger may have sent.
+    assert world.count("search") == 3
+    assert world.rows("SELECT DISTINCT state FROM payment") == [State.ACCEPTED.value]
+    assert world.mtn.references() == []
+
+
+def test_results_leave_again_though_the_restored_ledgers_fences_are_below_those_that_redis_has_seen(
+    world: World, client: redis.Redis
+) -> None:
+    world.accept("before")
+    for number in range(3):
+        # Each takes over from one that died, under a higher fence.
+        Relay(world.parts, ResultsStream(client), f"relay-{number}", DAY).publish()
+        world.clock.on(LEASE_MS / 1000 + 1)
+    with world.ledger.write() as tx:
+        tx.conn.execute(text("UPDATE relay_partition SET fence = 0, owner = NULL, lease_until_ms = 0"))
+    assert max(ResultsStream(client).fences().values()) == 3
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup")
+    a_pump(world, client).run()
+    world.accept("after")
+
+    Relay(world.parts, ResultsStream(client), "relay-9", DAY).publish()
+
+    assert client.xlen(RESULTS) == 2
