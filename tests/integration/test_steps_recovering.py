@@ -7,9 +7,10 @@ import pytest
 import redis
 from sqlalchemy import text
 from tests.support.factories import not_found
-from tests.support.ledger_world import World, a_job
+from tests.support.ledger_world import NAMESPACE, World, a_job
 
 from momo_worker.ledger import recovery as book
+from momo_worker.payment.events import rejection_event
 from momo_worker.payment.rules import DAY, HOUR
 from momo_worker.payment.transitions import State
 from momo_worker.pump.recovering import Recovering
@@ -78,3 +79,24 @@ def test_results_leave_again_though_the_restored_ledgers_fences_are_below_those_
     Relay(world.parts, ResultsStream(client), "relay-9", DAY).publish()
 
     assert client.xlen(RESULTS) == 2
+
+
+def test_a_job_that_was_told_as_rejected_stays_rejected_though_the_restored_ledger_would_take_it(
+    world: World, client: redis.Redis
+) -> None:
+    lost_from = world.clock.at_ms
+    for number, key in enumerate(("rejected", "taken")):
+        add(client, lost_from + number, key)
+    error = {"field": "replaces", "value": "k", "reason": "isn't failed", "advice": "wait for its end"}
+    told = rejection_event(NAMESPACE, f"{JOBS}/{lost_from}-0", [error], {}, lost_from)
+    client.xadd(RESULTS, {"event": told.body}, id=f"{lost_from + 5}-0")
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+    pump = a_pump(world, client)
+    for _ in range(3):
+        pump.run()
+
+    assert world.rows("SELECT idempotency_key FROM payment") == ["taken"]
+    (again,) = world.rejections()
+    assert again["errors"][0]["reason"] == "was rejected before the ledger was restored: isn't failed"
+    # One meaning for ever: who has applied the first ignores the second.
+    assert world.rows("SELECT event_id FROM outbox WHERE type = 'momo.job.rejected'") == [told.event_id]

@@ -1,5 +1,12 @@
 """All mutations, in the order of the rules. Nothing but data."""
 
-from tests.mutations import deciding, keeping, restoring, sending
+from tests.mutations import deciding, keeping, people, refusing, restoring, sending
 
-MUTATIONS = (*sending.MUTATIONS, *deciding.MUTATIONS, *keeping.MUTATIONS, *restoring.MUTATIONS)
+MUTATIONS = (
+    *sending.MUTATIONS,
+    *deciding.MUTATIONS,
+    *keeping.MUTATIONS,
+    *people.MUTATIONS,
+    *restoring.MUTATIONS,
+    *refusing.MUTATIONS,
+)

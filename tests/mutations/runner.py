@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mutations.mutation import ROOT, Mutation, mutated
+from tests.mutations.mutation import NO_PROOF, ROOT, Mutation, mutated
 
 _COPIED = ("worker", "tests", "config", "pyproject.toml")
 #: A life that hangs is a life that was broken, but not by any checker; no seed takes half as long.
 _LIFE_SECONDS_MAX = 240
 _TESTS_SECONDS_MAX = 600
+#: A named test that ends by one of these has met broken code, or a statement that no database takes, before it came to what it asks.
+_NO_PROOF_OF_A_TEST = (*(kind.__name__ for kind in NO_PROOF), "ModuleNotFoundError", "KeyError", "sqlalchemy.exc.")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def try_out(mutation: Mutation, known_seed: int | None, limits: Limits) -> Caugh
     with copied(mutation) as folder:
         if mutation.tests:
             failed, story = failing_test(folder, mutation.tests)
-            return Caught(mutation, failed, None, 0, 0, time.monotonic() - began, story)
+            broken = story.startswith(_NO_PROOF_OF_A_TEST)
+            return Caught(mutation, failed, None, 0, 0, time.monotonic() - began, story, broken)
         seeds = f"1-{limits.seeds}" if known_seed is None else f"{known_seed},1-{limits.seeds}"
         lives = list(live(folder, [(mutation.mood, seeds)], limits))
     last = lives[-1] if lives else {"seed": None, "broken": {}, "story": "no life was lived", "no_proof": True}
@@ -182,4 +185,6 @@ def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MOMO_", "PYTEST_"))}
     if "MOMO_MTN_OPENAPI" in os.environ:
         kept["MOMO_MTN_OPENAPI"] = os.environ["MOMO_MTN_OPENAPI"]
-    return {**kept, "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'worker'}", "PYTHONHASHSEED": "0"}
+    code = {"PYTHONPATH": f"{folder}{os.pathsep}{folder / 'worker'}", "PYTHONHASHSEED": "0"}
+    # Wide, or pytest leaves out why a test with a long name failed.
+    return {**kept, **code, "COLUMNS": "1000"}

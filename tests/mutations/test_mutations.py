@@ -71,6 +71,17 @@ def test_the_code_as_it_is_gets_through() -> None:
     assert not caught.no_proof, caught
 
 
+def test_a_named_test_that_meets_broken_code_is_no_proof() -> None:
+    """It fails, and says nothing of the rule."""
+    edit = Edit("payment/money.py", "    if len(significant) > currency.exponent:\n", "    if {}[currency]:\n")
+    named = ("tests/unit/payment/test_money.py",)
+
+    caught = try_out(Mutation("broken_code", "M12", "nothing", (edit,), tests=named, beyond="a test"), None, TINY)
+
+    assert caught.no_proof, caught
+    assert caught.through, caught
+
+
 def test_the_page_has_a_place_for_the_table() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert 0 < page.index(BEGIN) < page.index(END)

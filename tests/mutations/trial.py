@@ -13,18 +13,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tests.mutations.mutation import NO_PROOF
 from tests.simulation.seeds import live, quiet
 from tests.support.simulation_ledgers import ledgers
 from tests.support.simulation_odd import ODD
-from tests.support.simulation_swarm import MTN_FAULTS, OUR_FAULTS, PEOPLE, Mode, Swarm, swarm_of
+from tests.support.simulation_swarm import (
+    MTN_FAULTS,
+    OUR_FAULTS,
+    OUR_FAULTS_LATER,
+    PEOPLE,
+    PEOPLE_LATER,
+    Mode,
+    Swarm,
+    swarm_of,
+)
 
 import momo_worker
 
-#: A mutation that ends like this isn't a broken rule but broken code, and proves nothing.
-NO_PROOF = (NameError, TypeError, AttributeError, ImportError, SyntaxError)
 #: What a mood may say of a life besides its faults: for how long jobs come, and workers sleep, at most. `at` says where.
 _LENGTHS = {"spread": "spread_seconds", "sleeps": "sleeps_seconds_max"}
-_PLACES = {"mtn": MTN_FAULTS, "ours": OUR_FAULTS, "people": {**PEOPLE, **ODD}}
+_PLACES = {
+    "mtn": MTN_FAULTS,
+    "ours": {**OUR_FAULTS, **OUR_FAULTS_LATER},
+    "people": {**PEOPLE, **PEOPLE_LATER, **ODD},
+}
 
 
 def in_mood(seed: int, mood: str, jobs_max: int) -> Swarm:

@@ -31,6 +31,7 @@ from tests.support.simulation_odd import Odd
 from tests.support.simulation_people import People, StoppedTime
 from tests.support.simulation_pump import SimulatedPump
 from tests.support.simulation_reading import LedgerReader
+from tests.support.simulation_restore import Restores
 from tests.support.simulation_scheduler import Killed, Scheduler, Task
 from tests.support.simulation_seen import Seen
 from tests.support.simulation_streams import SimulatedConsumer, SimulatedJobs, SimulatedQueue, SimulatedResults
@@ -41,6 +42,7 @@ from momo_worker.accounts import Account, Credentials, Pace, SameAgain
 from momo_worker.commons.message import Message
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import InlineRunner
+from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import installation
 from momo_worker.ledger.engine import LEDGER_FAILURES
 from momo_worker.mtn.wire import render
@@ -90,6 +92,8 @@ class Simulation:
         self.swarm = swarm
         self.rng = random.Random(f"life {swarm.dice}")
         self.clock = HandClock()
+        #: What the ledger's clock showed when elapsed time was nothing.
+        self.zero_ms = self.clock.now_ms() - round(self.clock.elapsed() * 1000)
         self.scheduler = Scheduler(self.clock, random.Random(f"order {swarm.dice}"))
         self.counts: Counter[str] = Counter()
         self.trace: dict[str, list[tuple[float, str]]] = defaultdict(list)
@@ -109,7 +113,8 @@ class Simulation:
         self.model = a_model(swarm, lambda: MTN_EPOCH + self.clock.elapsed_seconds, random.Random(f"mtn {swarm.dice}"))
         self.ledger = SimulatedLedger(url, self.clock, clock_rules=True, pool_size=4)
         event.listen(self.ledger.engine, "connect", without_waiting_for_the_disk)
-        self._reader = LedgerReader(url)
+        self.reader = LedgerReader(url)
+        self.restores = Restores(self)
         self.slots = SimulatedSlots(self)
         self.tokens: list[InProcessTokens] = []
         self.parts = self._parts()
@@ -145,6 +150,7 @@ class Simulation:
             counters=Silent(),
             explain=_explained,
             render=render,
+            tidemark=Tidemark(us.ledger_id, str(us.namespace), lambda: self.restores.in_redis),
         )
 
     # ---- living -----------------------------------------------------------------------------------------------------
@@ -160,6 +166,7 @@ class Simulation:
         self._callbacks()
         self._odd_moments()
         self.odd.begin()
+        self.restores.begin()
         self.scheduler.run_until(self.scheduler.now + self.people.busy_seconds)
         self.end_faults()
         end = self.scheduler.now + REST_SECONDS_MAX + self.jumped_seconds
@@ -189,7 +196,7 @@ class Simulation:
             " UNION ALL SELECT count(*) FROM waiting_job"
             " UNION ALL SELECT count(*) FROM outbox WHERE published_at_ms IS NULL"
         )
-        return not any(self.rows(sql))
+        return not any(self.rows(sql)) and self.restores.open() == (0, None)
 
     def _callbacks(self) -> None:
         """MTN's callbacks arrive as hints, some invented by strangers."""
@@ -222,8 +229,15 @@ class Simulation:
         self.people.redis_lost(self.jobs.lose_all())
         self.queue.losses += 1
         self.slots.forget()
+        self.restores.redis_lost()
         for tokens in self.tokens:
             tokens.lose()
+
+    def end_processes(self) -> None:
+        """Every worker and pump is killed, and others take their places; what lies in Redis stays."""
+        self.scheduler.end_all()
+        for pump in self.pumps:
+            pump.begin()
 
     # ---- workers ----------------------------------------------------------------------------------------------------
 
@@ -352,13 +366,13 @@ class Simulation:
         self.trace[name].append((self.scheduler.now, what))
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
-        return self._reader.rows(sql, values)
+        return self.reader.rows(sql, values)
 
     def close(self) -> None:
         self.ledger.world = None
         self.scheduler.end_all()
         self.ledger.close()
-        self._reader.close()
+        self.reader.close()
         self.model.store.close()
 
     def mtn_rows(self, sql: str) -> list[Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DATABASES = ("sqlite", "postgresql")
 _IN_MEMORY = Path("/dev/shm")
+#: How many copies of its ledger one life keeps at most.
+BACKUPS_MAX = 2
 
 
 class SqliteLedgers:
@@ -56,7 +58,8 @@ class PostgresqlLedgers:
         name = f"life_{self._count}"
         self._run(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         yield f"postgresql+psycopg://postgres@127.0.0.1:{self._server.port}/{name}"
-        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        for left in (name, *(f"{name}_{copy}" for copy in range(BACKUPS_MAX))):
+            self._run(f"DROP DATABASE IF EXISTS {left} WITH (FORCE)")
 
     def _run(self, statement: str) -> None:
         where = f"postgresql://postgres@127.0.0.1:{self._server.port}/postgres"

@@ -46,6 +46,7 @@ class SentJob:
     door: str
     payload: bytes
     job: dict[str, Any] | None
+    at: float
 
 
 class People:
@@ -162,12 +163,12 @@ class People:
             self._to_stream(payload, job)
             return
         source = f"cli:{len(self.sent)}"
-        self.sent.append(SentJob(source, "cli", payload, job))
+        self.sent.append(SentJob(source, "cli", payload, job, self.world.scheduler.now))
         self._take_in(intake.Entry(source, payload, "cli"), 5)
 
     def _to_stream(self, payload: bytes, job: dict[str, Any] | None) -> None:
         name = self.world.jobs.add(payload)
-        self.sent.append(SentJob(f"momo:jobs/{name}", "stream", payload, job))
+        self.sent.append(SentJob(f"momo:jobs/{name}", "stream", payload, job, self.world.scheduler.now))
 
     def _to_celery(self, job: dict[str, Any]) -> None:
         """As a Celery client writes it, protocol 2."""
@@ -185,7 +186,7 @@ class People:
             if name is None:
                 self._send_again(lambda: self._to_celery(job))
             else:
-                self.sent.append(SentJob(f"momo:jobs/{name}", "celery", payload, job))
+                self.sent.append(SentJob(f"momo:jobs/{name}", "celery", payload, job, self.world.scheduler.now))
 
         self.world.count("job by Celery")
         self.world.jobs.celery.append((payload, moved))
@@ -194,7 +195,22 @@ class People:
         """Who has seen neither acceptance nor rejection after a minute sends the same again, as the contract says."""
         sources = {f"momo:jobs/{name}" for name in entries}
         self.lost |= sources
-        for sent in [one for one in self.sent if one.source in sources]:
+        self._send_all_again([one for one in self.sent if one.source in sources])
+
+    def ledger_restored(self, made_at: float) -> None:
+        """What came by the command line since then is in no stream to be read again: whoever gave it gives it again."""
+        lost = [one for one in self.sent if one.at >= made_at and one.door == "cli"]
+        self.lost |= {one.source for one in lost}
+        self._send_all_again(lost)
+
+    def both_lost(self, made_at: float) -> None:
+        """The ledger was restored, and Redis lost the jobs that could have been read again: everything since then is sent again."""
+        lost = [one for one in self.sent if one.at >= made_at]
+        self.lost |= {one.source for one in lost}
+        self._send_all_again(lost)
+
+    def _send_all_again(self, lost: Sequence[SentJob]) -> None:
+        for sent in lost:
             if sent.door == "celery" and sent.job is not None:
                 self._send_again(lambda job=sent.job: self._to_celery(job))
             else:

@@ -10,6 +10,7 @@ from tests.support.simulation_scheduler import Killed, Task
 from momo_worker.commons import gatekeeping
 from momo_worker.pump.loops import OUTLIVED
 from momo_worker.pump.main import Doors
+from momo_worker.pump.recovering import Recovering
 from momo_worker.pump.release import release_due
 from momo_worker.steps import outcome, polling
 from momo_worker.steps.relay import Relay
@@ -73,6 +74,7 @@ class SimulatedPump:
         self.doors: Doors
         self.relay: Relay
         self.rescue: Rescue
+        self.recovering: Recovering
         self.relaying = False
         self.seen_progress = -1
         self.idle_turns = 0
@@ -89,6 +91,7 @@ class SimulatedPump:
         self.doors = Doors(house, jobs, who, _TAKE_OVER_MS)
         self.relay = Relay(world.parts, results, who, _REPLAY_MS)
         self.rescue = Rescue(world.parts)
+        self.recovering = Recovering(world.parts, jobs, results)
         self.relaying = False
         if self.lives == 1:
             self.turn()
@@ -128,6 +131,7 @@ class SimulatedPump:
         """What a pass has to do; a pass that would find nothing is left out but now and then, or simulating would be mostly that."""
         world, pulse = self.world, self.pulse()
         now = world.clock.now_ms()
+        recovers, search_at_ms = world.restores.open()
 
         def is_due(at_ms: int | None) -> bool:
             return at_ms is not None and at_ms <= now
@@ -146,6 +150,7 @@ class SimulatedPump:
             self.release: is_due(pulse.due_at_ms) or rarely,
             self.probe: is_due(pulse.probe_at_ms),
             self.late: is_due(pulse.late_at_ms),
+            self.recovering.run: bool(recovers) or is_due(search_at_ms),
         }
         return [chore for chore, is_wanted in wanted.items() if is_wanted]
 
@@ -214,6 +219,10 @@ class SimulatedPump:
         else:
             self.idle_turns, self.seen_progress = 0, world.progress
         next_at = self.pulse().next_at_ms
+        recovers, search_at_ms = world.restores.open()
+        if recovers or search_at_ms is not None:
+            # While a ledger comes back there is something to do in each turn.
+            return world.rng.uniform(0.2, world.swarm.turn_seconds_max)
         longest = _BUSY_SECONDS_MAX if world.faults_on and not world.waking else _IDLE_SECONDS_MAX
         if next_at is None:
             return longest * world.rng.uniform(0.3, 1.0)

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from momo_worker.commons.message import Message
 from momo_worker.payment.payment import Work
+from momo_worker.payment.transitions import FINAL_EVENTS
+from momo_worker.steps.recovery import stream_id
 from momo_worker.streams import FencedError, StreamEntry, StreamLostError
 from momo_worker.wiring import LOOK_TASK
 
 if TYPE_CHECKING:
     from tests.support.simulation import Simulation
+
+
+_FINAL = {kind.value for kind in FINAL_EVENTS}
 
 
 @dataclass
@@ -32,9 +37,13 @@ class SimulatedJobs:
     given: dict[str, _Given] = field(default_factory=dict)
     #: Celery's list: what was sent there, and whom to tell under which name it came onto the stream, None where it never will.
     celery: list[tuple[bytes, Callable[[str | None], None]]] = field(default_factory=list)
+    last: tuple[int, int] = (0, 0)
 
     def add(self, job: bytes, field_name: bytes = b"job") -> str:
-        name = f"{len(self.entries) + 1}-0"
+        """Named by Redis's clock, which is right and never jumps."""
+        now_ms = self.world.zero_ms + round(self.world.scheduler.now * 1000)
+        self.last = (now_ms, 0) if now_ms > self.last[0] else (self.last[0], self.last[1] + 1)
+        name = f"{self.last[0]}-{self.last[1]}"
         self.entries[name] = {field_name: job}
         self.unread.append(name)
         return name
@@ -48,7 +57,7 @@ class SimulatedJobs:
     def lose_all(self) -> list[str]:
         """Redis comes back empty; returns the entries that nobody had acknowledged."""
         lost = [*self.unread, *self.given]
-        self.unread, self.given = [], {}
+        self.unread, self.given, self.entries = [], {}, {}
         waiting, self.celery = self.celery, []
         for _, tell in waiting:
             tell(None)
@@ -73,6 +82,15 @@ class SimulatedJobs:
         for entry in entries:
             self.given[entry.id] = _Given(consumer, self.world.scheduler.now, entry.deliveries - 1)
 
+    def ends(self) -> tuple[str | None, str]:
+        names = list(self.entries)
+        return (names[0], names[-1]) if names else (None, "0-0")
+
+    def between(self, after: str, until: str, *, count: int) -> list[StreamEntry]:
+        low, high = stream_id(after), stream_id(until)
+        names = [name for name in self.entries if low < stream_id(name) <= high]
+        return [StreamEntry(name, self.entries[name]) for name in names[:count]]
+
     def acknowledge(self, ids: Sequence[str]) -> None:
         self.world.pump_point("before acknowledgement")
         for name in ids:
@@ -85,24 +103,31 @@ class SimulatedResults:
 
     world: "Simulation"
     events: list[tuple[int, str]] = field(default_factory=list)
-    fences: dict[int, int] = field(default_factory=dict)
+    highest: dict[int, int] = field(default_factory=dict)
     last_id: int = 0
     read_to: int = 0
 
     def append(self, fences: dict[int, int], known_last_id: str | None, bodies: Sequence[str]) -> str:
         self.world.relay_point("before append")
         for partition, fence in fences.items():
-            if fence < self.fences.get(partition, 0):
+            if fence < self.highest.get(partition, 0):
                 self.world.count("relay fenced")
                 raise FencedError(f"partition {partition}")
         if int((known_last_id or "0-0").partition("-")[0]) > self.last_id:
             raise StreamLostError(f"ends at {self.last_id}")
-        self.fences.update(fences)
+        self.highest.update(fences)
         for body in bodies:
             self.last_id += 1
             self.events.append((self.last_id, body))
         self.world.relay_point("after append")
         return f"{self.last_id}-0"
+
+    def fences(self) -> dict[int, int]:
+        return dict(self.highest)
+
+    def since(self, _stream_id: str) -> list[str]:
+        """All of it: one life is shorter than the hour before a ledger's last entry."""
+        return [body for _, body in self.events]
 
     def holds(self, stream_id: str, body: str) -> bool:
         return (int(stream_id.partition("-")[0]), body) in self.events[-2_000:]
@@ -111,7 +136,7 @@ class SimulatedResults:
         """A failover to a replica that was behind: the last events, the fences and the readers' place are those of before."""
         self.events = self.events[: len(self.events) - count]
         self.last_id = self.events[-1][0] if self.events else 0
-        self.fences.clear()
+        self.highest.clear()
         self.read_to = min(self.read_to, len(self.events))
 
 
@@ -141,7 +166,7 @@ class SimulatedConsumer:
         self.doubled += event["id"] in self._ids
         self._ids.add(event["id"])
         data = event["data"]
-        meaning = (event["type"], event["subject"], data.get("epoch"), data.get("sequence"), data.get("state"))
+        meaning = _meaning(event)
         if self._meaning.setdefault(event["id"], meaning) != meaning:
             self.two_meanings.append(event["id"])
         if event["type"] == "momo.job.rejected":
@@ -153,6 +178,16 @@ class SimulatedConsumer:
         if place > self.last.get(event["subject"], (0, 0)):
             self.last[event["subject"]] = place
             self.data[event["subject"]] = data
+
+
+def _meaning(event: dict[str, Any]) -> tuple[Any, ...]:
+    """What an event says, apart from how often: where a restored ledger tells a rejection or an end once more, it keeps its id under a higher epoch."""
+    data, said = event["data"], (event["type"], event["subject"])
+    if event["type"] == "momo.job.rejected":
+        return said
+    if event["type"] in _FINAL:
+        return (*said, data["state"], data["attempt"])
+    return (*said, data["state"], data["attempt"], data["epoch"], data["sequence"])
 
 
 @dataclass

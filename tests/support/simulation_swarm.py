@@ -82,6 +82,9 @@ PEOPLE: dict[str, float] = {
 
 #: Later ones, by dice of their own.
 OUR_FAULTS_LATER: dict[str, float] = {"redis_lost": 0.6}
+#: By dice of its own: a ledger that is restored, in lives whose clock is right, since by a wrong one nobody knows what was lost.
+RESTORED = "ledger_restored"
+_RESTORED_OFTEN = 0.25
 PEOPLE_LATER: dict[str, float] = {"celery_door": 0.5, "resolves": 1.0, "releases": 1.0}
 
 #: Of five lives one is short, so that a payment meets every fault alone; in the others it has neighbours in its batch.
@@ -174,6 +177,8 @@ def swarm_of(seed: int) -> Swarm:
         ours |= {
             name: often * size.uniform(0.3, 1.5) for name, often in OUR_FAULTS_LATER.items() if size.random() < 0.4
         }
+    if not calm and random.Random(f"restored {seed}").random() < _RESTORED_OFTEN:
+        ours = {name: often for name, often in ours.items() if name != "clock_jumps"} | {RESTORED: 1.0}
     later = {name: often for name, often in PEOPLE_LATER.items() if size.random() < 0.4}
     return Swarm(
         seed=seed,

@@ -3,7 +3,7 @@
 Knows names, groups and scripts; never reads what a job says. Every write either can't be doubled or is safe to double.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ TIDE_KEY = "momo:tide"
 CELERY_DOOR = "momo-intake"
 CELERY_LISTS = (CELERY_DOOR, *(f"{CELERY_DOOR}\x06\x16{priority}" for priority in (3, 6, 9)))
 _FENCES = "momo:results:fences"
+_PIECE = 500
 
 
 class WrongTypeError(Exception):
@@ -220,6 +221,15 @@ class ResultsStream:
         """Whether this event still stands under this id: a Redis that lost its last moments may have given the id to another."""
         found: Any = self._redis.xrange(RESULTS, stream_id, stream_id, count=1)
         return any(_text(value) == body for _, fields in found for value in fields.values())
+
+    def since(self, stream_id: str) -> Iterator[str]:
+        """Every event after this id that is kept, oldest first."""
+        while True:
+            found: Any = self._redis.xrange(RESULTS, min=f"({stream_id}", count=_PIECE)
+            if not found:
+                return
+            yield from (_text(value) for _, fields in found for value in fields.values())
+            stream_id = _text(found[-1][0])
 
     def fences(self) -> dict[int, int]:
         """The highest fence that was seen for each partition."""

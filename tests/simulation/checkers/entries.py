@@ -21,7 +21,7 @@ def check(world: Simulation) -> list[Broken]:
             if len(told) != 1:
                 found.append(Broken(f"the rejection of {sent.source} was told under {len(told)} ids"))
             continue
-        if told:
+        if told and sent.source not in world.people.lost:
             found.append(Broken(f"{sent.source} was told as rejected, and the ledger knows nothing of it"))
         job = sent.job or {}
         payment = payments.get(sent.source) or by_key.get((job.get("account"), job.get("idempotency_key")))

@@ -51,6 +51,11 @@ class Recovery:
         """Whether payments are still looked for: until that is over, nobody else's word ends one."""
         return self.released_at_ms is None and self.searched_at_ms is None
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing has been done in it yet: to begin another for the same reason would change nothing."""
+        return self.jobs_done_at_ms is None and self.jobs_read_to is None
+
 
 _columns = tuple(schema.recovery.c[field.name] for field in fields(Recovery))
 _select_open = select(*_columns).where(schema.recovery.c.is_open == 1)
@@ -94,11 +99,15 @@ def begin(
     A recovery that was open is closed by it: what it had found was lost, or is found again. The caller has locked the installation.
     """
     us = tx.conn.execute(select(schema.installation)).mappings().one()
+    before = current(tx)
     _close(tx, ACTOR, "the ledger was restored once more")
     tx.conn.execute(_SUPERSEDED, {"now": tx.now_ms})
     epoch = max(us["epoch"], *(copy.epoch for copy in copies)) + 1 if copies else us["epoch"] + 1
     new = us["tide"] == 0
     lost_from = since_ms if since_ms is not None else (None if new or why is Why.BY_PERSON else us["tide_at_ms"])
+    if before is not None and before.jobs_done_at_ms is None and lost_from is not None:
+        # Its jobs haven't all been read again; what is read now begins where it began.
+        lost_from = None if before.lost_from_ms is None else min(lost_from, before.lost_from_ms)
     jobs_from = "0-0" if lost_from is None else f"{max(0, lost_from - jobs_margin_ms)}-0"
     values = {
         "is_open": 1,

@@ -108,6 +108,16 @@ def rejection_event(
     )
 
 
+def rejection_told(body: str) -> tuple[str, dict[str, str]] | None:
+    """The entry that this event rejects, and the first reason told for it; None for every other event."""
+    if f'"{EventType.JOB_REJECTED.value}"' not in body:
+        return None
+    event = json.loads(body)
+    if event["type"] != EventType.JOB_REJECTED.value:
+        return None
+    return event["subject"], dict(event["data"]["errors"][0])
+
+
 def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: str) -> str:
     envelope = {
         "specversion": "1.0",

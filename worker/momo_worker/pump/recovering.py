@@ -1,10 +1,13 @@
 """The recovery of a restored ledger, as the pump goes through it: the jobs stream, then the list, then MTN. The order of its steps is written here."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from momo_worker.commons import noticing
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import recovery as ledger_recovery
+from momo_worker.payment.events import rejection_told
+from momo_worker.payment.job_text import Problem
 from momo_worker.pump.entries import DELIVERIES_MAX, entry_of
 from momo_worker.steps import intake, recovery, recovery_search
 from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
@@ -15,12 +18,13 @@ _JUST_BEGUN_MS = 5_000
 
 @dataclass(slots=True)
 class Recovering:
-    """Remembers only which recovery it has spoken of."""
+    """Remembers only which recovery it has spoken of, and which jobs had been told as rejected before it."""
 
     parts: Parts
     jobs: JobsStream
     results: ResultsStream
     _told: int = 0
+    _rejected: dict[str, Problem] = field(default_factory=dict)
 
     def run(self) -> int:
         """One pass; returns how many things it did. Searches may be due after a release, too: a 409 was adopted."""
@@ -36,6 +40,8 @@ class Recovering:
     def _begin(self, found: ledger_recovery.Recovery, *, told_already: bool) -> None:
         """What this pump, however it started, has to know and to do first."""
         recovery.raise_fences(self.parts, self.results.fences())
+        told = [rejection_told(body) for body in self.results.since(found.jobs_from)]
+        self._rejected = dict(_as_before(*each) for each in told if each is not None)
         self._told = found.id
         if not told_already:
             noticing.tell_begun(found)
@@ -47,11 +53,19 @@ class Recovering:
             return 0
         entries = self.jobs.between(reading.after, reading.until, count=reading.count)
         if entries:
-            intake.take_in(self.parts, [_again(item, poison=reading.poison) for item in entries])
+            intake.take_in(self.parts, self._again(entries, poison=reading.poison))
         recovery.note_read(self.parts, reading, entries[-1].id if entries else None, len(entries))
         return max(len(entries), 1)
 
+    def _again(self, items: Sequence[StreamEntry], *, poison: bool) -> list[intake.Entry]:
+        """What was told as rejected stays rejected: its producer may have paid in another way since (money-review I5)."""
+        entries = [entry_of(replace(item, deliveries=DELIVERIES_MAX if poison else 1)) for item in items]
+        return [
+            replace(entry, door=intake.AGAIN, broken=self._rejected.get(entry.source, entry.broken))
+            for entry in entries
+        ]
 
-def _again(item: StreamEntry, *, poison: bool) -> intake.Entry:
-    entry = entry_of(replace(item, deliveries=DELIVERIES_MAX if poison else 1))
-    return replace(entry, door=intake.AGAIN)
+
+def _as_before(source: str, error: dict[str, str]) -> tuple[str, Problem]:
+    reason = f"was rejected before the ledger was restored: {error['reason']}"
+    return source, Problem(error["field"], error["value"], reason, error["advice"])

@@ -54,8 +54,9 @@ def raise_tide(parts: Parts, copies: Sequence[Copy], *, first: bool = False) -> 
         why = why_restored(
             Standing(us.ledger_id, str(us.namespace), us.tide, alive), copies, parts.tidemark.seen, first=first
         )
-        if why in (Why.OTHER_LEDGER, Why.NO_COPY) and recovery.current(tx) is not None:
-            why = None
+        if why in (Why.OTHER_LEDGER, Why.NO_COPY):
+            now = recovery.current(tx)
+            why = None if now is not None and now.untouched else why
         began = None if why is None else noticing.begin(tx, parts, why, copies)
         if began is None:
             installation.raise_tide(tx)

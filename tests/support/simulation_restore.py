@@ -1,0 +1,225 @@
+"""The ledger is restored inside the simulation: an older copy of it takes its place, under running processes or with all of them ended. By dice of its own.
+
+What knows better stands outside of the ledger, as in earnest: the tide's copies in Redis and in a file, and what each process has read.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.support.simulation_scheduler import Task
+
+from momo_worker.ledger import installation
+from momo_worker.ledger import recovery as ledger_recovery
+from momo_worker.ledger.engine import LEDGER_FAILURES, Ledger
+from momo_worker.payment.tide import Copy
+from momo_worker.steps import recovery
+
+if TYPE_CHECKING:
+    from tests.support.simulation import Simulation
+
+_OPEN = "SELECT (SELECT count(*) FROM recovery WHERE is_open = 1), (SELECT min(due_at_ms) FROM search WHERE outcome IS NULL)"
+#: How much a restore takes away, in seconds: a replica that was a little behind, a backup of some minutes ago.
+_LOSSES = ((1.2, 6.0), (6.0, 60.0), (60.0, 400.0))
+#: How many releases give up what was not found yet, and how many let go what was never sent.
+_HASTY = 0.1
+_SENDS_UNSENT = 0.5
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A copy of the ledger, and when it was made."""
+
+    place: str
+    made_at: float
+
+
+class Restores:
+    """When the ledger is copied and put back, what is kept of its tide elsewhere, and the person who ends the recovery."""
+
+    def __init__(self, world: "Simulation") -> None:
+        self.world = world
+        self.rng = random.Random(f"restore {world.swarm.dice}")
+        self.happen = world.swarm.chance("ledger_restored") > 0
+        self.backups: list[Backup] = []
+        #: What stands in Redis and in the file of MOMO_HOME.
+        self.in_redis: Copy | None = None
+        self.in_file: Copy | None = None
+        #: Of each restore: when it was, and the moment to which the ledger went back.
+        self.done: list[tuple[float, float]] = []
+        self.redis_lost_at = 0.0
+        self._first = True
+
+    def begin(self) -> None:
+        """Plan what happens; where nothing does, nobody raises the tide."""
+        if not self.happen:
+            return
+        world = self.world
+        self._tide()
+        for number in range(self.rng.choice((1, 1, 2))):
+            copied = self.rng.uniform(0.0, world.swarm.spread_seconds + 250.0)
+            lost = self.rng.uniform(*self.rng.choice(_LOSSES))
+            world.scheduler.after(copied, lambda number=number: self._copy(number))
+            world.scheduler.after(copied + lost, self._restore)
+
+    # ---- the tide ---------------------------------------------------------------------------------------------------
+
+    def _new_memory(self) -> None:
+        """What a process that starts knows of the tide: the file's copy."""
+        mark = self.world.parts.tidemark
+        mark._seen = self.in_file.tide if self.in_file is not None else 0
+        self._first = True
+
+    def _tide(self) -> None:
+        """Each second a pump counts up, as long as anything may go wrong."""
+        world = self.world
+        if world.odd.pumps_rest_seconds() <= 0:
+            self.raise_tide()
+        if world.faults_on or self.open()[0]:
+            world.scheduler.after(1.0, self._tide)
+
+    def raise_tide(self) -> None:
+        """As the pump's keeper does it; its process may die in it."""
+        world = self.world
+
+        def body() -> None:
+            known = [copy for copy in (self.in_file, self.in_redis) if copy is not None]
+            try:
+                raised = recovery.raise_tide(world.parts, known, first=self._first)
+            except LEDGER_FAILURES:
+                return
+            self._first = False
+            if raised.began is not None:
+                world.count(f"restored ledger noticed: {raised.began.why}")
+            self.in_redis = raised.copy
+            world.pump_point("tide copied to redis")
+            self.in_file = raised.copy
+
+        world.scheduler.inline(Task("tide", inline=True), body)
+
+    def redis_lost(self) -> None:
+        """Redis came back empty; where jobs were still to be read again, nobody has them but their producers."""
+        self.in_redis = None
+        self.redis_lost_at = self.world.scheduler.now
+        if self.done and (self._unnoticed() or self._jobs_unread()):
+            self.world.people.both_lost(self.done[-1][1])
+
+    def _jobs_unread(self) -> bool:
+        return bool(self.world.rows("SELECT 1 FROM recovery WHERE is_open = 1 AND jobs_done_at_ms IS NULL"))
+
+    # ---- restoring --------------------------------------------------------------------------------------------------
+
+    def _copy(self, number: int) -> None:
+        world = self.world
+        world.ledger.engine.dispose()
+        self.backups.append(Backup(world.reader.copy(number), world.scheduler.now))
+
+    def _restore(self) -> None:
+        world = self.world
+        if not self.backups or not world.faults_on:
+            return
+        backup = self.rng.choice(self.backups)
+        if world.scheduler.now - backup.made_at < _LOSSES[0][0]:
+            return
+        ended = self.rng.random() < 0.5
+        if ended:
+            world.end_processes()
+        world.ledger.engine.dispose()
+        world.reader.put_back(backup.place)
+        self.done.append((world.scheduler.now, backup.made_at))
+        world.count("ledger restored, all processes ended" if ended else "ledger restored under running processes")
+        if ended:
+            self._new_start()
+        if self.redis_lost_at > backup.made_at:
+            world.people.both_lost(backup.made_at)
+        else:
+            world.people.ledger_restored(backup.made_at)
+        self._forget_pauses(backup.made_at)
+        world.scheduler.after(self.rng.uniform(1.0, 900.0), self._release)
+
+    def newest_copy(self) -> Copy | None:
+        """What is known of the ledger outside of it."""
+        return max((each for each in (self.in_file, self.in_redis) if each), key=lambda each: each.tide, default=None)
+
+    def _forget_pauses(self, made_at: float) -> None:
+        """A pause that neither the restored ledger nor a copy knows is nobody's any more; until the release nothing leaves anyway."""
+        copy = self.newest_copy()
+        known = {(pause.account, pause.product) for pause in copy.pauses} if copy else set()
+        for stopped in self.world.stopped:
+            if stopped.begun_at >= made_at and (stopped.account, stopped.product) not in known:
+                stopped.lifted_at = stopped.lifted_at or self.world.scheduler.now
+
+    def _new_start(self) -> None:
+        """Every process starts anew; copies of the tide may be lost, too, or be as old as the ledger."""
+        world = self.world
+        lost = self.rng.choice(("", "", "redis", "file", "both", "both are old"))
+        if lost in ("redis", "both"):
+            self.in_redis = None
+        if lost in ("file", "both"):
+            self.in_file = None
+        by_person = lost == "both are old"
+        if by_person:
+            with Ledger.read(world.ledger) as tx:
+                us = installation.read(tx)
+            assert us is not None
+            self.in_redis = self.in_file = Copy(us.ledger_id, str(us.namespace), us.tide, us.epoch, us.tide_at_ms)
+        self._new_memory()
+        if by_person:
+            self._begin_by_person()
+        else:
+            self.raise_tide()
+
+    def _begin_by_person(self) -> None:
+        """Who restores the ledger together with everything that knows better must say so, before a process starts."""
+        while True:
+            try:
+                raised = recovery.begin_by_person(self.world.parts, [], actor="operator", reason="restored all of it")
+                break
+            except LEDGER_FAILURES:
+                continue
+        self.in_redis = self.in_file = raised.copy
+        self.world.count("restored ledger noticed: by_person")
+
+    def took_away(self, at: float) -> bool:
+        """Whether what the ledger knew of that moment was lost with a restore."""
+        return any(made_at <= at < restored_at for restored_at, made_at in self.done)
+
+    # ---- coming back ------------------------------------------------------------------------------------------------
+
+    def open(self) -> tuple[int, int | None]:
+        """Whether a recovery is open, and when its next search is due."""
+        if not self.happen:
+            return 0, None
+        ((count, due_at_ms),) = self.world.rows(_OPEN)
+        return count, due_at_ms
+
+    def _release(self) -> None:
+        world = self.world
+        skip = recovery.Skip(jobs=False, searches=self.rng.random() < _HASTY)
+        try:
+            released = recovery.release(
+                world.parts,
+                actor="operator",
+                reason="haste",
+                skip=skip,
+                send_unsent=self.rng.random() < _SENDS_UNSENT,
+            )
+        except LEDGER_FAILURES:
+            released = None
+        if released is not None:
+            world.count("recovery released" if released.done else "release of the recovery refused")
+        try:
+            with world.ledger.read() as tx:
+                still = ledger_recovery.current(tx) is not None
+        except LEDGER_FAILURES:
+            still = True
+        if still or self._unnoticed():
+            world.scheduler.after(self.rng.uniform(20.0, 300.0), self._release)
+
+    def _unnoticed(self) -> bool:
+        """The last restore hasn't put the ledger in recovery yet: its pumps are away."""
+        since = self.done[-1][0]
+        return not any(
+            began >= since
+            for began in self.world.rows("SELECT (began_at_ms - :zero) / 1000.0 FROM recovery", zero=self.world.zero_ms)
+        )
