@@ -9,7 +9,9 @@ _BOOK = "ledger/recovery.py"
 _AFTER = "payment/after_restore.py"
 _TESTS = "tests/ledger/test_recovery.py::"
 _DOORS = "tests/integration/test_steps_recovering.py::"
-_BEYOND = "no ledger of a mood is restored: what a restore does is put together step by step in the tests"
+_BEYOND = (
+    "few lives come to it: a restore, and just then what the rule is for, is put together step by step in the tests"
+)
 
 MUTATIONS = (
     # ---- noticing ---------------------------------------------------------------------------------------------------
@@ -20,8 +22,7 @@ MUTATIONS = (
         "payment/tide.py",
         "    if us.tide < max([seen, *(copy.tide for copy in known)]):\n",
         "    if us.tide < seen:\n",
-        tests=f"{_TESTS}test_a_ledger_behind_its_copy_is_in_recovery_and_sends_nothing",
-        beyond=_BEYOND,
+        mood="ledger_restored=1",
     ),
     broken(
         "ledger_without_copies_taken_as_whole",
@@ -122,8 +123,7 @@ MUTATIONS = (
         _SEARCH,
         "    return found.began_at_ms + parts.rules.call_deadline_ms + parts.rules.not_found_grace_ms\n",
         "    return found.began_at_ms\n",
-        tests=f"{_TESTS}test_what_was_never_sent_waits_for_a_person_who_may_let_it_go",
-        beyond=_BEYOND,
+        mood="ledger_restored=1 visibility_lag=0.6 late_creation=0.3",
     ),
     broken(
         "two_attempts_at_mtn_overlooked",
@@ -193,8 +193,7 @@ MUTATIONS = (
         _BOOK,
         '    jobs_from = "0-0" if lost_from is None else f"{max(0, lost_from - jobs_margin_ms)}-0"\n',
         '    jobs_from = "0-0" if lost_from is None else f"{max(0, lost_from)}-0"\n',
-        tests=f"{_DOORS}test_jobs_are_read_again_from_an_hour_before_the_ledgers_last_entry_whoever_had_acknowledged_them",
-        beyond=_BEYOND,
+        mood="ledger_restored=1",
     ),
     broken(
         "epoch_not_raised",

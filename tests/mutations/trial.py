@@ -23,6 +23,7 @@ from tests.support.simulation_swarm import (
     OUR_FAULTS_LATER,
     PEOPLE,
     PEOPLE_LATER,
+    RESTORED,
     Mode,
     Swarm,
     swarm_of,
@@ -34,7 +35,7 @@ import momo_worker
 _LENGTHS = {"spread": "spread_seconds", "sleeps": "sleeps_seconds_max"}
 _PLACES = {
     "mtn": MTN_FAULTS,
-    "ours": {**OUR_FAULTS, **OUR_FAULTS_LATER},
+    "ours": (*OUR_FAULTS, *OUR_FAULTS_LATER, RESTORED),
     "people": {**PEOPLE, **PEOPLE_LATER, **ODD},
 }
 
