@@ -534,7 +534,7 @@ def test_a_report_of_a_payment_that_another_has_finished_changes_nothing(world: 
     outcome.record_sends(world.parts, [report])
     before, events = world.payment(found), world.count("outbox")
     outcome.record_sends(world.parts, [report])
-    outcome.record_sends(world.parts, [SendReport(found, 1, 1, 99, throttled())])
+    outcome.record_sends(world.parts, [SendReport(found, 1, 1, 99, world.clock.at_ms, throttled())])
     assert world.payment(found) == before
     assert world.count("outbox") == events
     assert world.sends(found)[0].ending is SendAnswer.ACCEPTED

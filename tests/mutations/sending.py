@@ -115,9 +115,9 @@ MUTATIONS = (
         "M3",
         "the body is sent again from the store; nothing is rendered twice",
         _SUBMISSION,
-        "            going.append(_Going(change, attempt, fresh=False, number=number))",
+        "            going.append(_Going(change, attempt, fresh=False, number=number, claimed_at_ms=tx.now_ms))",
         '            again = _render(tx, parts, change.after, references.get(payment.refund_of or ""))\n'
-        "            going.append(_Going(change, again, fresh=False, number=number))",
+        "            going.append(_Going(change, again, fresh=False, number=number, claimed_at_ms=tx.now_ms))",
         mood="settings_change=1 lost_before_creation=0.3 rate_limited=0.3",
     ),
     broken(

@@ -116,7 +116,9 @@ def a_send(number: int = 1, ending: SendAnswer | None = None, **changes: Any) ->
 
 def a_report(payment: Payment, verdict: SendVerdict, **changes: Any) -> SendReport:
     """A POST that came back to the worker that holds this payment."""
-    report = SendReport(payment.id, payment.attempt, number=max(1, payment.sends), fence=payment.fence, verdict=verdict)
+    report = SendReport(
+        payment.id, payment.attempt, number=max(1, payment.sends), fence=payment.fence, began_at_ms=0, verdict=verdict
+    )
     return replace(report, **changes)
 
 

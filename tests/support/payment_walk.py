@@ -297,7 +297,7 @@ class World:
 
     def hear_send(self, call: Call, verdict: SendVerdict) -> None:
         before = self.payment
-        report = after_send.SendReport(before.id, call.attempt, call.number or 0, call.fence, verdict)
+        report = after_send.SendReport(before.id, call.attempt, call.number or 0, call.fence, 0, verdict)
         ending = after_send.ended_send(report, self.now_ms, unbroken=after_send.unbroken(before, report, self.now_ms))
         begun = next(send for send in self.sends if (send.attempt, send.number) == (call.attempt, call.number))
         self.sends[self.sends.index(begun)] = replace(ending, began_at_ms=begun.began_at_ms)

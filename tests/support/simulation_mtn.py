@@ -111,6 +111,7 @@ class InProcessTokens:
             "Authorization": f"Basic {basic}",
             "Ocp-Apim-Subscription-Key": self._credentials.subscription_key,
         }
+        self._world.scheduler.check_alive()
         reply = over_the_wire(self._world, Request.of("POST", f"/{self._product.value}/token/", headers), "token")
         where = f"{self._product.value} token"
         if reply.delivery.kind != "answered" or reply.status != 200:
@@ -146,6 +147,7 @@ class InProcessLine:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, flight: Flight
     ) -> Answer:
         world = self._world
+        world.scheduler.check_alive()
         kind = "send" if method == "POST" else "look"
         flight.leave()
         departed_at = world.scheduler.now

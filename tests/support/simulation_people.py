@@ -26,6 +26,8 @@ _NO_NUMBER = "256733123451"
 _SECRET = "callback-secret"
 #: How many of the jobs at Celery's door come by no other.
 _CELERY_ALONE = 0.6
+#: What was sent so long before a backup may have been committed after it.
+_TAKEN_IN_SECONDS = 120.0
 
 
 @dataclass
@@ -199,13 +201,13 @@ class People:
 
     def ledger_restored(self, made_at: float) -> None:
         """What came by the command line since then is in no stream to be read again: whoever gave it gives it again."""
-        lost = [one for one in self.sent if one.at >= made_at and one.door == "cli"]
+        lost = [one for one in self.sent if one.at >= made_at - _TAKEN_IN_SECONDS and one.door == "cli"]
         self.lost |= {one.source for one in lost}
         self._send_all_again(lost)
 
     def both_lost(self, made_at: float) -> None:
         """The ledger was restored, and Redis lost the jobs that could have been read again: everything since then is sent again."""
-        lost = [one for one in self.sent if one.at >= made_at]
+        lost = [one for one in self.sent if one.at >= made_at - _TAKEN_IN_SECONDS]
         self.lost |= {one.source for one in lost}
         self._send_all_again(lost)
 

@@ -76,6 +76,7 @@ class SimulatedPump:
         self.rescue: Rescue
         self.recovering: Recovering
         self.relaying = False
+        self.searching = False
         self.seen_progress = -1
         self.idle_turns = 0
         self.rescued_at = 0.0
@@ -92,7 +93,7 @@ class SimulatedPump:
         self.relay = Relay(world.parts, results, who, _REPLAY_MS)
         self.rescue = Rescue(world.parts)
         self.recovering = Recovering(world.parts, jobs, results)
-        self.relaying = False
+        self.relaying = self.searching = False
         if self.lives == 1:
             self.turn()
 
@@ -150,7 +151,7 @@ class SimulatedPump:
             self.release: is_due(pulse.due_at_ms) or rarely,
             self.probe: is_due(pulse.probe_at_ms),
             self.late: is_due(pulse.late_at_ms),
-            self.recovering.run: bool(recovers) or is_due(search_at_ms),
+            self.start_recovering: not self.searching and (bool(recovers) or is_due(search_at_ms)),
         }
         return [chore for chore, is_wanted in wanted.items() if is_wanted]
 
@@ -192,6 +193,26 @@ class SimulatedPump:
             world.scheduler.start(Task(f"relay of {self.name}"), lambda: self._relay(relay))
         finally:
             world.in_pump = pump
+
+    def start_recovering(self) -> None:
+        """In a task of its own, since a search waits for its slots at MTN's pace."""
+        world = self.world
+        self.searching = True
+        recovering, pump = self.recovering, world.in_pump
+        world.in_pump = None
+        try:
+            world.scheduler.start(Task(f"recovery of {self.name}"), lambda: self._recover(recovering))
+        finally:
+            world.in_pump = pump
+
+    def _recover(self, recovering: Recovering) -> None:
+        try:
+            recovering.run()
+        except OUTLIVED:
+            self.world.count("recovery pass failed")
+        finally:
+            if recovering is self.recovering:
+                self.searching = False
 
     def _relay(self, relay: Relay) -> None:
         world = self.world

@@ -34,6 +34,8 @@ class Task:
     #: Under which fences it may send, by reference, and whether its last read of the ledger failed.
     fences: dict[str, int] = field(default_factory=dict)
     blind: bool = False
+    #: Its process was ended from outside: none of its further calls leaves.
+    gone: bool = False
     #: Counts its wakings: who was roused isn't woken again when its time comes.
     wakings: int = 0
     body: greenlet | None = field(default=None, repr=False)
@@ -109,14 +111,20 @@ class Scheduler:
         assert task.body.parent is not None
         task.body.parent.switch()
 
+    def check_alive(self) -> None:
+        """Where a call would leave: a process that was ended makes none, though its batch goes on in our one thread."""
+        if self.current is not None and self.current.gone:
+            raise Killed
+
     def rouse(self, task: Task, seconds: float) -> None:
         """Wake it then, unless it has woken before."""
         wakings = task.wakings
         self.after(seconds, lambda: self._wake(task) if task.wakings == wakings else None)
 
     def end_all(self) -> None:
-        """Kill what still runs, so that nothing outlives its simulation."""
+        """Kill what runs: every process at once, or at the end, so that nothing outlives its simulation."""
         for task in list(self.running):
+            task.gone = True
             outer, self.current = self.current, task
             assert task.body is not None
             task.body.throw(Killed)

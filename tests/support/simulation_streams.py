@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from momo_worker.commons.message import Message
+from momo_worker.payment.after_restore import stream_id
 from momo_worker.payment.payment import Work
 from momo_worker.payment.transitions import FINAL_EVENTS
-from momo_worker.steps.recovery import stream_id
 from momo_worker.streams import FencedError, StreamEntry, StreamLostError
 from momo_worker.wiring import LOOK_TASK
 

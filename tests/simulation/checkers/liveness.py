@@ -9,7 +9,7 @@ def check(world: Simulation) -> list[Broken]:
         "SELECT id, state FROM payment WHERE state NOT IN ('successful', 'failed', 'cancelled', 'held') ORDER BY id"
     )
     found = [Broken(f"is still {state}", payment_id) for payment_id, state in open_ones]
-    found += [Broken(f"job {source} still waits") for source in world.rows("SELECT source FROM waiting_job")]
+    found += [Broken(f"job {source} still waits") for source in world.restores.waiting_jobs()]
     if world.jobs.unread or world.jobs.given:
         found.append(Broken(f"entries that nobody took in: {[*world.jobs.unread, *world.jobs.given]}"))
     if world.jobs.celery:

@@ -36,10 +36,16 @@ def begin(
     )
 
 
-def begin_for_lost_claim(parts: Parts, payment_id: str) -> None:
-    """A claim that was committed is not in the ledger: however small the loss, the ledger was restored under this process."""
+def begin_for_lost_claim(parts: Parts, payment_id: str, claimed_at_ms: int) -> None:
+    """A claim that was committed is not in the ledger: however small the loss, the ledger was restored under this process.
+
+    An answer that comes so late that a recovery has begun since its claim tells nothing new: MTN was asked about everything.
+    """
     with parts.ledger.write() as tx:
-        if installation.locked(tx) is None or recovery.current(tx) is not None:
+        if installation.locked(tx) is None:
+            return
+        last = recovery.latest(tx)
+        if last is not None and (last.released_at_ms is None or last.began_at_ms >= claimed_at_ms):
             return
         copy = parts.tidemark.copy()
         detail = f"the claim of payment {payment_id} was committed and is gone"

@@ -183,10 +183,19 @@ _RAISE = text(
 )
 
 
-def of_older_epoch(tx: Tx, since_ms: int, epoch: int) -> list[int]:
-    """Payments' newest events that were written since then under an older epoch."""
-    rows = tx.conn.execute(_NEWEST_SINCE, {"since": since_ms})
-    return [row[0] for row in rows if json.loads(row[1])["data"]["epoch"] < epoch]
+_NEWEST_SEARCHED = text(
+    "SELECT id, body FROM outbox WHERE id IN (SELECT max(o.id) FROM search AS s JOIN outbox AS o ON o.payment_id = s.payment_id "
+    "WHERE s.recovery_id = :recovery GROUP BY s.payment_id) ORDER BY id"
+)
+
+
+def of_older_epoch(tx: Tx, since_ms: int, recovery_id: int, epoch: int) -> list[int]:
+    """The newest events, where they are of an older epoch, of payments that told something since then or were looked for in this recovery."""
+    rows = [
+        *tx.conn.execute(_NEWEST_SINCE, {"since": since_ms}),
+        *tx.conn.execute(_NEWEST_SEARCHED, {"recovery": recovery_id}),
+    ]
+    return sorted({row[0] for row in rows if json.loads(row[1])["data"]["epoch"] < epoch})
 
 
 def raise_epoch(tx: Tx, namespace: uuid.UUID, ids: Sequence[int], epoch: int) -> None:

@@ -303,6 +303,18 @@ def unsearched(tx: Tx, payment_id: str) -> bool:
     return now is not None and now.listed_at_ms is None
 
 
+def ask_first(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
+    """Whether MTN must be asked before this payment, of which nothing was sent, is ended; puts it on the list of the last recovery.
+
+    Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it.
+    """
+    found = latest(tx)
+    if found is None or tx.now_ms - found.began_at_ms >= within_ms:
+        return False
+    look_for(tx, found.id, [payment_id])
+    return unsearched(tx, payment_id)
+
+
 def open_searches(tx: Tx, recovery_id: int) -> int:
     """How many searches haven't ended."""
     counted = text("SELECT count(*) FROM search WHERE recovery_id = :recovery AND outcome IS NULL")

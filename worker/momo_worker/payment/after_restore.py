@@ -17,6 +17,8 @@ from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import HeldCause, State, Trigger
 from momo_worker.payment.verdict import LookAnswer, LookVerdict, Status
 
+#: What the jobs stream calls its entries.
+STREAM = "momo:jobs/"
 #: A retry of more attempts than this was never allowed, whatever the settings say now.
 _ATTEMPTS_LEAST = 5
 
@@ -59,6 +61,24 @@ class Finding:
 AGAIN = Finding(None)
 
 
+def stream_id(text: str) -> tuple[int, int]:
+    """A stream's id, to be compared."""
+    milliseconds, _, sequence = text.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def is_old(state: str, accepted_at_ms: int, source: str, *, began_at_ms: int, jobs_until: str | None) -> bool:
+    """Whether the lost ledger may have known this payment. What came only after the restore has no past that could be lost.
+
+    `jobs_until` is the last entry of the jobs stream that was there when it was read again.
+    """
+    if state != State.ACCEPTED or accepted_at_ms < began_at_ms:
+        return True
+    if not source.startswith(STREAM) or jobs_until is None:
+        return False
+    return stream_id(source.removeprefix(STREAM)) <= stream_id(jobs_until)
+
+
 def attempts_to_ask(payment: Payment, rules: Rules) -> range:
     """Which attempts are asked about: from the ledger's own (a failed one's next) to the most that there may be.
 
@@ -78,19 +98,30 @@ def is_enough(payment: Payment, sighting: Sighting) -> bool:
 
 
 def decide(
-    payment: Payment, sightings: Sequence[Sighting], *, settled: bool, now_ms: int, rules: Rules, rng: random.Random
+    payment: Payment,
+    sightings: Sequence[Sighting],
+    *,
+    settled: bool,
+    now_ms: int,
+    rules: Rules,
+    rng: random.Random,
+    old: bool = True,
 ) -> Finding:
     """Decide on a whole search. `settled`: it began late enough that whatever the lost ledger had sent would be visible.
 
-    That MTN has it counts at once; that MTN has it not counts only in a search that is settled (M4).
+    That MTN has it counts at once; that MTN has it not counts only in a search that is settled (M4). `old`: the lost ledger may have known it.
     """
-    if payment.state in (State.SUCCESSFUL, State.CANCELLED):
+    if payment.state is State.SUCCESSFUL:
         return Finding(Outcome.STANDS)
+    if payment.state is State.CANCELLED:
+        return _cancelled(payment, sightings)
     if payment.state is State.SENDING:
         # Its worker's word, or the end of its lease, comes first.
         return AGAIN
     found = [sighting for sighting in sightings if sighting.found]
     if not found:
+        if settled and payment.state is State.ACCEPTED and not old:
+            return Finding(Outcome.STANDS)
         return _nowhere(payment, now_ms, rules, rng) if settled else AGAIN
     last = found[-1]
     if last.attempt < payment.attempt:
@@ -142,6 +173,15 @@ def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> C
     desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
     why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was never sent, and MTN knows nothing of it"
     return Change(payment, desk.but(work=None, due_at_ms=None), Trigger.PUT_ON_DESK, detail=why)
+
+
+def _cancelled(payment: Payment, sightings: Sequence[Sighting]) -> Finding:
+    """Ended while it was asked about. That MTN has it is told, and moves nothing."""
+    alive = [each for each in sightings if each.found and each.verdict.status is not Status.FAILED]
+    if not alive:
+        return Finding(Outcome.STANDS)
+    why = f"attempt {alive[-1].attempt} is {alive[-1].verdict.raw_status} at MTN, and this payment is cancelled"
+    return Finding(Outcome.DISPUTED, contradiction(payment, why))
 
 
 def _nowhere(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Finding:

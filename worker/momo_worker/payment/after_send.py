@@ -37,6 +37,8 @@ class SendReport:
     attempt: int
     number: int
     fence: int
+    #: When the claim was made, by the ledger's clock.
+    began_at_ms: int
     verdict: SendVerdict
 
 

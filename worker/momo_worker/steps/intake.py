@@ -4,7 +4,6 @@ The unique index decides who was first, row by row (M10); a rejection speaks of 
 """
 
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.events import ResultEvent, payment_event, rejection_event
 from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, check_job, parse_fields, shown
 from momo_worker.payment.payment import PRODUCT_OF, Change, Payment
-from momo_worker.payment.transitions import EventType, HeldCause
+from momo_worker.payment.transitions import FINAL_STATES, EventType, HeldCause, State
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +108,7 @@ class _Batch:
         self.repeated: list[str] = []
         self.rejected: list[tuple[Entry, list[dict[str, str]]]] = []
         self.waiting: list[Entry] = []
+        self.unconfigured: list[Entry] = []
         self.told: list[recording.Told] = []
         self.events: list[ResultEvent] = []
         self.held: set[str] = set()
@@ -162,14 +162,14 @@ class _Batch:
             self.reject(entry, [Problem("job", "", "is nested too deeply", "send a flat JSON object")])
             return None
         except _UnknownAccountError as error:
-            self.wait(entry, str(error), error.problem)
+            self.wait_for_account(entry, error)
             return None
         try:
             return _Candidate(entry, job, self.payment(entry, job, account), account)
         except JobError as error:
-            self.refuse(entry, error.problems)
+            self.refuse(entry, account, job, error.problems)
         except _UnknownAccountError as error:
-            self.wait(entry, str(error), error.problem)
+            self.wait_for_account(entry, error)
         return None
 
     def refuse_broken(self, entry: Entry, problem: Problem) -> None:
@@ -236,7 +236,7 @@ class _Batch:
                     "was replaced by another payment already",
                     "look that one up",
                 )
-                self.refuse(candidate.entry, [problem])
+                self.refuse(candidate.entry, candidate.account, candidate.job, [problem])
             elif first.body_digest == candidate.payment.body_digest:
                 self.repeated.append(first.id)
             else:
@@ -260,7 +260,7 @@ class _Batch:
         if problem is None:
             return True
         intake.take_back(self.tx, candidate.payment)
-        self.refuse(candidate.entry, [problem])
+        self.refuse(candidate.entry, candidate.account, candidate.job, [problem])
         return False
 
     def write_accepted(self) -> None:
@@ -299,19 +299,30 @@ class _Batch:
                 rejection_event(self.parts.namespace, entry.source, errors, dict(facts or {}), self.tx.now_ms)
             )
 
-    def refuse(self, entry: Entry, problems: Sequence[Problem]) -> None:
-        """A refusal that rests on what the ledger knows. A job that is read again waits: what it speaks of may not have come back yet."""
-        if entry.again and recovery.current(self.tx) is not None:
-            self.wait(entry, f"{problems[0].field} {problems[0].reason}", problems[0])
+    def refuse(self, entry: Entry, account: Account, job: Job, problems: Sequence[Problem]) -> None:
+        """A refusal that rests on what the ledger knows. In a restored one what the job speaks of may not have come back yet: so it waits."""
+        named = job.refund_of or job.replaces
+        back = (entry.again or named is not None) and recovery.current(self.tx) is not None
+        # What began to wait goes on, also after the recovery, until the payment that it speaks of has ended.
+        if back or (named and entry.waits_since_ms is not None and self.is_open(account, named, again=entry.again)):
+            self.wait(entry, f"{problems[0].field} {problems[0].reason}")
         else:
             self.reject(entry, problems)
 
-    def wait(self, entry: Entry, why: str, problem: Problem) -> None:
-        since = entry.waits_since_ms
-        too_long = since is not None and self.tx.now_ms - since >= self.parts.rules.unknown_account_ms
-        if too_long and recovery.current(self.tx) is None:
-            self.reject(entry, [problem])
+    def is_open(self, account: Account, key: str, *, again: bool) -> bool:
+        found = intake.by_key(self.tx, account.name, [key]).get(key)
+        # What was accepted once waits for a person's decision, too.
+        return found is not None and found.state not in (FINAL_STATES if again else FINAL_STATES | {State.HELD})
+
+    def wait_for_account(self, entry: Entry, error: _UnknownAccountError) -> None:
+        waited_ms = self.tx.now_ms - (entry.waits_since_ms or self.tx.now_ms)
+        if waited_ms >= self.parts.rules.unknown_account_ms and recovery.current(self.tx) is None:
+            self.reject(entry, [error.problem])
             return
+        self.unconfigured.append(entry)
+        self.wait(entry, str(error))
+
+    def wait(self, entry: Entry, why: str) -> None:
         self.waiting.append(entry)
         retry_at_ms = self.tx.now_ms + _WAIT_MS
         intake.keep_waiting(
@@ -346,7 +357,7 @@ class _Batch:
                 field=errors[0]["field"],
                 reason=errors[0]["reason"],
             )
-        for entry in (one for one in self.waiting if not one.again):
+        for entry in (one for one in self.unconfigured if not one.again):
             log.error(
                 "a job waits for an account that isn't configured here",
                 source=entry.source,
@@ -387,8 +398,3 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
     recording.tell(parts, batch.told)
     batch.log_taken()
     return batch.taken()
-
-
-def new_source(door: str) -> str:
-    """A name for an entry that no stream numbered: the command line's and HTTP's."""
-    return f"{door}:{uuid.uuid4()}"

@@ -17,6 +17,7 @@ from momo_worker.payment.operator import By, NotPermitted, Retry
 from momo_worker.payment.payment import Change, Operation, Payment
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.resolving import Asked, Resolve
+from momo_worker.payment.transitions import State
 from momo_worker.payment.verdict import LookAnswer
 
 
@@ -38,7 +39,9 @@ def cancel(parts: Parts, payment_id: str, *, actor: str, reason: str) -> Decided
         if payment is None:
             return None
         sends = moves.sends_of(tx, [payment_id])[payment_id]
-        change = _unsearched(tx, payment_id) or operator.cancel(payment, sends, tx.now_ms, actor=actor, reason=reason)
+        change = _unsearched(tx, parts, payment) or operator.cancel(
+            payment, sends, tx.now_ms, actor=actor, reason=reason
+        )
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
@@ -66,7 +69,7 @@ def retry(
             return None
         asked = Retry(by, _next_reference(parts, payment), until_ms, seen_attempt, producer_knows)
         standing = desk.standing_of(tx, payment, alike_within_ms=_alike_within(parts, payment))
-        change = _unsearched(tx, payment_id) or operator.retry(payment, standing, tx.now_ms, asked, parts.rules)
+        change = _unsearched(tx, parts, payment) or operator.retry(payment, standing, tx.now_ms, asked, parts.rules)
         if isinstance(change, Change):
             change = _counted_against_its_collection(tx, change)
         if isinstance(change, NotPermitted):
@@ -85,7 +88,9 @@ def release(parts: Parts, payment_id: str, *, by: By, until_ms: int | None = Non
         if payment is None:
             return None
         standing = desk.standing_of(tx, payment)
-        change = _unsearched(tx, payment_id) or operator.release(payment, standing, tx.now_ms, by, until_ms=until_ms)
+        change = _unsearched(tx, parts, payment) or operator.release(
+            payment, standing, tx.now_ms, by, until_ms=until_ms
+        )
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
@@ -112,7 +117,7 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
     said = replace(said, seen_at_ms=found.began_at_ms)
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id])[payment_id]
-        unsearched = _unsearched(tx, payment_id)
+        unsearched = _unsearched(tx, parts, payment)
         if unsearched is not None:
             return Decided(payment, unsearched)
         standing = desk.standing_of(tx, payment)
@@ -132,13 +137,16 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
     return Decided(after, NotPermitted(why, "follow it with `momo payment show`"))
 
 
-def _unsearched(tx: Tx, payment_id: str) -> NotPermitted | None:
+def _unsearched(tx: Tx, parts: Parts, payment: Payment) -> NotPermitted | None:
     """A restored ledger's own word about a payment is worth nothing before MTN was asked about every attempt of it (design.md 9)."""
-    if not recovery.unsearched(tx, payment_id):
+    ends_unsent = payment.state in (State.ACCEPTED, State.HELD) and recovery.ask_first(
+        tx, payment.id, within_ms=parts.rules.recovery_adopt_ms
+    )
+    if not ends_unsent and not recovery.unsearched(tx, payment.id):
         return None
     return NotPermitted(
         "may have been sent, cancelled or retried by the ledger that was lost, and MTN hasn't been asked about it yet",
-        "wait until `momo recover` says that it was; then decide",
+        "it is being asked; decide in some minutes (`momo recover` counts what waits for MTN's word)",
     )
 
 

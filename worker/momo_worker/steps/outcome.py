@@ -67,17 +67,18 @@ def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -
     recording.tell(parts, told)
     gatekeeping.tell_closed(closed)
     if lost is not None:
-        noticing.begin_for_lost_claim(parts, lost)
+        noticing.begin_for_lost_claim(parts, lost.payment_id, lost.began_at_ms)
     _slow_sends(parts, payments, reports)
 
 
-def _lost_claim(payments: dict[str, Payment], reports: Sequence[Report]) -> str | None:
-    """A payment whose claim this process committed, and whose ledger knows nothing of it: a fence never goes back."""
-    for report in reports:
-        payment = payments.get(report.payment_id)
-        if payment is None or payment.fence < report.fence:
-            return report.payment_id
-    return None
+def _lost_claim(payments: dict[str, Payment], reports: Sequence[Report]) -> Report | None:
+    """The last answer to a claim that this process committed, and of which the ledger knows nothing: a fence never goes back."""
+    lost = [
+        report
+        for report in reports
+        if report.payment_id not in payments or payments[report.payment_id].fence < report.fence
+    ]
+    return max(lost, key=lambda report: report.began_at_ms, default=None)
 
 
 def _of_known(payments: dict[str, Payment], reports: Sequence[Report]) -> list[Report]:
@@ -194,7 +195,7 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
     recording.tell(parts, told)
     gatekeeping.tell_closed(closed)
     if lost is not None:
-        noticing.begin_for_lost_claim(parts, lost)
+        noticing.begin_for_lost_claim(parts, lost.payment_id, lost.began_at_ms)
     for report in reports:
         payment = payments[report.payment_id]
         _slow_looks(parts, payment.account, payment.product, report.verdict)

@@ -13,7 +13,7 @@ from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_restore
-from momo_worker.payment.after_restore import Outcome
+from momo_worker.payment.after_restore import Outcome, stream_id
 from momo_worker.payment.backoff import queue_of
 from momo_worker.payment.deciding import let_go, moved
 from momo_worker.payment.payment import Change, Payment, Work
@@ -28,7 +28,6 @@ _PIECE = 500
 #: After this many deaths of its readers, an entry of the jobs stream is kept as a rejected job, like at the door.
 _READS_MAX = 4
 _READ_COUNT = 100
-STREAM = "momo:jobs/"
 
 
 # ---- noticing ------------------------------------------------------------------------------------------------------------
@@ -133,12 +132,6 @@ def _kept(wanted: str, stream_begin: str | None) -> str:
     return "the jobs stream is kept for the whole time"
 
 
-def stream_id(text: str) -> tuple[int, int]:
-    """A stream's id, to be compared."""
-    milliseconds, _, sequence = text.partition("-")
-    return int(milliseconds), int(sequence or 0)
-
-
 def note_read(parts: Parts, reading: Reading, last_id: str | None, count: int) -> None:
     """Write down that these were taken in; `last_id` None: there was nothing more."""
     with parts.ledger.write() as tx:
@@ -175,12 +168,13 @@ def list_payments(parts: Parts) -> int:
 
 
 def _is_old(candidate: recovery.Candidate, found: recovery.Recovery) -> bool:
-    """Whether the lost ledger may have known it. What came only after the restore has no past that could be lost."""
-    if candidate.state != State.ACCEPTED or candidate.accepted_at_ms < found.began_at_ms:
-        return True
-    if not candidate.source.startswith(STREAM) or found.jobs_until is None:
-        return False
-    return stream_id(candidate.source.removeprefix(STREAM)) <= stream_id(found.jobs_until)
+    return after_restore.is_old(
+        candidate.state,
+        candidate.accepted_at_ms,
+        candidate.source,
+        began_at_ms=found.began_at_ms,
+        jobs_until=found.jobs_until,
+    )
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------------

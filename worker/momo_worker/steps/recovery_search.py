@@ -141,7 +141,7 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
         settled_at = 0 if found is None else _settled_at(parts, found)
         for asked in batch:
             payment = payments[asked.asking.payment.id]
-            finding = _decided(tx, parts, payment, asked, settled_at)
+            finding = _decided(tx, parts, payment, asked, settled_at, old=found is None or _is_old(payment, found))
             if finding.outcome is None:
                 _put_off(tx, asked, settled_at)
                 continue
@@ -157,7 +157,17 @@ def _settled_at(parts: Parts, found: recovery.Recovery) -> int:
     return found.began_at_ms + parts.rules.call_deadline_ms + parts.rules.not_found_grace_ms
 
 
-def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: int) -> Finding:
+def _is_old(payment: Payment, found: recovery.Recovery) -> bool:
+    return after_restore.is_old(
+        payment.state,
+        payment.accepted_at_ms,
+        payment.source,
+        began_at_ms=found.began_at_ms,
+        jobs_until=found.jobs_until,
+    )
+
+
+def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: int, *, old: bool) -> Finding:
     before = asked.asking.payment
     moved_on = (payment.attempt, payment.state is State.FAILED) != (before.attempt, before.state is State.FAILED)
     if not asked.whole or moved_on:
@@ -166,6 +176,7 @@ def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: 
         payment,
         asked.sightings,
         settled=asked.asking.began_at_ms >= settled_at,
+        old=old,
         now_ms=tx.now_ms,
         rules=parts.rules,
         rng=parts.rng,
@@ -227,10 +238,11 @@ def _end_if_done(parts: Parts) -> None:
         found = recovery.current(tx)
         if found is None or found.listed_at_ms is None or not found.searching or recovery.open_searches(tx, found.id):
             return
-    # Whoever recorded an outcome after the ledger was swapped under it, and before the epoch rose, was heard by nobody.
+    # Whoever recorded an outcome after the ledger was swapped under it, and before the epoch rose, was heard by nobody. And of
+    # a payment that stands as it was, the lost ledger may have told more than this one will ever know.
     with parts.ledger.read() as tx:
         since, epoch = _told_since(found), found.epoch
-        stale = outbox.of_older_epoch(tx, since, epoch)
+        stale = outbox.of_older_epoch(tx, since, found.id, epoch)
     for at in range(0, len(stale), _PIECE):
         with parts.ledger.write() as tx:
             outbox.raise_epoch(tx, parts.namespace, stale[at : at + _PIECE], epoch)

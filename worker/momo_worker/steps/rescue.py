@@ -164,7 +164,9 @@ class Rescue:
             changes = [
                 expired(payment, tx.now_ms)
                 for payment in moves.lock(tx, ids, skip_locked=True).values()
-                if payment.state is State.ACCEPTED and payment.not_after_ms <= tx.now_ms
+                if payment.state is State.ACCEPTED
+                and payment.not_after_ms <= tx.now_ms
+                and not recovery.ask_first(tx, payment.id, within_ms=parts.rules.recovery_adopt_ms)
             ]
             told = recording.conclude(tx, parts, changes)
         recording.tell(parts, told)

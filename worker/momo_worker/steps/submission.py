@@ -13,7 +13,7 @@ import structlog
 from momo_worker.commons import recording
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import moves, stops, work
+from momo_worker.ledger import moves, recovery, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
 from momo_worker.payment import after_look, after_send
@@ -39,6 +39,7 @@ class Claimed:
     fence: int
     attempt: int
     number: int
+    claimed_at_ms: int
     request: RenderedRequest
 
     @property
@@ -106,6 +107,7 @@ class _Going:
     attempt: Attempt
     fresh: bool
     number: int
+    claimed_at_ms: int
 
     @property
     def claimed(self) -> Claimed:
@@ -117,6 +119,7 @@ class _Going:
             payment.fence,
             payment.attempt,
             self.number,
+            self.claimed_at_ms,
             self.attempt.request,
         )
 
@@ -139,7 +142,7 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
         number = max((send.number for send in current), default=0) + 1
         attempt = stored.get((payment.id, payment.attempt))
         if attempt is not None:
-            going.append(_Going(change, attempt, fresh=False, number=number))
+            going.append(_Going(change, attempt, fresh=False, number=number, claimed_at_ms=tx.now_ms))
             continue
         try:
             rendered = _render(tx, parts, change.after, references.get(payment.refund_of or ""))
@@ -148,7 +151,7 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
             why = f"its request can't be rendered: {error}"
             changes.append(put_on_desk(payment, HeldCause.CRASHES, tx.now_ms, parts.rules, parts.rng, why))
             continue
-        going.append(_Going(change, rendered, fresh=True, number=number))
+        going.append(_Going(change, rendered, fresh=True, number=number, claimed_at_ms=tx.now_ms))
     return changes, going
 
 
@@ -167,6 +170,9 @@ def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[
             return None
         return Change(payment, after_look.permission_lost(payment, tx.now_ms))
     if tx.now_ms >= payment.not_after_ms:
+        if recovery.ask_first(tx, payment.id, within_ms=parts.rules.recovery_adopt_ms):
+            later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + parts.rules.not_now_ceiling_ms)
+            return Change(payment, later)
         return expired(payment, tx.now_ms)
     return None
 
@@ -270,7 +276,7 @@ def _post(parts: Parts, permit: _Permit, item: Claimed, *, secondary: bool) -> a
     began = parts.clock.elapsed()
     verdict = parts.client_for(item.account, item.product).send(item.request, depart, secondary=secondary)
     parts.counters.called(item.product.value, "send", verdict.answer.value, parts.clock.elapsed() - began)
-    return after_send.SendReport(item.payment_id, item.attempt, item.number, item.fence, verdict)
+    return after_send.SendReport(item.payment_id, item.attempt, item.number, item.fence, item.claimed_at_ms, verdict)
 
 
 def _repetition(parts: Parts, item: Claimed, report: after_send.SendReport) -> bool | None:

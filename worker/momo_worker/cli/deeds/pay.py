@@ -5,6 +5,7 @@ Sends nothing itself: what is accepted is handed to the workers, and stays due i
 
 import json
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from momo_worker.payment.job import JobError, account_of, parse_fields
 from momo_worker.payment.payment import PRODUCT_OF, Operation, Payment, Work
 from momo_worker.redis_client import connect
 from momo_worker.settings import Settings
-from momo_worker.steps.intake import Entry, Taken, new_source, take_in
+from momo_worker.steps.intake import Entry, Taken, take_in
 from momo_worker.streams import JOBS
 from momo_worker.wiring import hand_over
 
@@ -43,7 +44,7 @@ def pay(operation: str, fields: Mapping[str, str], *, wait_seconds: float, as_js
     settings = quiet_settings("ERROR")
     account_with(settings, fields["account"], PRODUCT_OF[Operation(operation)])
     with office_of(settings) as office:
-        entry = Entry(new_source("command_line"), payload, "command_line")
+        entry = Entry(f"command_line:{uuid.uuid4()}", payload, "command_line")
         taken = take_in(office.house.parts, [entry])
         away = office.redis_away or _hand_over(office, taken)
         ledger = office.house.parts.ledger
