@@ -187,7 +187,7 @@ class InProcessLine:
         task = world.scheduler.current
         asleep = task.asleep_seconds if task is not None else 0.0
         reference = headers["X-Reference-Id"]
-        against = None if asleep or world.just_jumped() else self._against(reference)
+        against = None if asleep or world.just_jumped() or world.restores.just_done() else self._against(reference)
         post = Post(world.scheduler.now, reference, self._account.name, self._product.value, asleep, against)
         world.posts.append(post)
         if task is not None:

@@ -34,6 +34,8 @@ class Backup:
 
     place: str
     made_at: float
+    #: How often the tide had been raised by then.
+    raised: int
 
 
 class Restores:
@@ -50,6 +52,8 @@ class Restores:
         #: Of each restore: when it was, and the moment to which the ledger went back.
         self.done: list[tuple[float, float]] = []
         self.redis_lost_at = 0.0
+        #: How often the tide was raised.
+        self.raised = 0
         self._first = True
 
     def begin(self) -> None:
@@ -91,6 +95,7 @@ class Restores:
             except LEDGER_FAILURES:
                 return
             self._first = False
+            self.raised += 1
             if raised.began is not None:
                 world.count(f"restored ledger noticed: {raised.began.why}")
             self.in_redis = raised.copy
@@ -114,14 +119,15 @@ class Restores:
     def _copy(self, number: int) -> None:
         world = self.world
         world.ledger.engine.dispose()
-        self.backups.append(Backup(world.reader.copy(number), world.scheduler.now))
+        self.backups.append(Backup(world.reader.copy(number), world.scheduler.now, self.raised))
 
     def _restore(self) -> None:
         world = self.world
         if not self.backups or not world.faults_on:
             return
         backup = self.rng.choice(self.backups)
-        if world.scheduler.now - backup.made_at < _LOSSES[0][0]:
+        if self.raised == backup.raised:
+            # No pump lived in between, and so nobody could notice.
             return
         ended = self.rng.random() < 0.5
         if ended:
@@ -181,6 +187,10 @@ class Restores:
                 continue
         self.in_redis = self.in_file = raised.copy
         self.world.count("restored ledger noticed: by_person")
+
+    def just_done(self) -> bool:
+        """A permission that was read before the restore may still be in use."""
+        return any(0 <= self.world.scheduler.now - at < 2.0 for at, _ in self.done)
 
     def took_away(self, at: float) -> bool:
         """Whether what the ledger knew of that moment was lost with a restore."""

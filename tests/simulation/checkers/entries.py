@@ -15,7 +15,10 @@ def check(world: Simulation) -> list[Broken]:
         for name in payments
         if name in rejected
     ]
+    waits = set(world.rows("SELECT source FROM waiting_job"))
     for sent in world.people.sent:
+        if sent.source in waits:
+            continue
         told = world.consumer.rejections.get(sent.source, set())
         if sent.source in rejected:
             if len(told) != 1:

@@ -7,7 +7,7 @@ from tests.support.simulation import Simulation
 from tests.support.simulation_story import Broken
 
 
-def _derived(*parts: str) -> str:
+def derived(*parts: str) -> str:
     """As the design has it, and in no words of the product's."""
     told = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
     return str(uuid.UUID(bytes=hashlib.sha256(told).digest()[:16], version=4))
@@ -20,7 +20,7 @@ def check(world: Simulation) -> list[Broken]:
     )
     found = []
     for stored, number, name, account, operation, key, current, attempt in world.rows(sql):
-        derived = _derived("momo-reference-1", str(world.parts.namespace), account, operation, key, str(number))
-        if stored != derived or (number == attempt and current != derived):
-            found.append(Broken(f"attempt {number} has {stored} and {current}, and derives {derived}", name))
+        expected = derived("momo-reference-1", str(world.parts.namespace), account, operation, key, str(number))
+        if stored != expected or (number == attempt and current != expected):
+            found.append(Broken(f"attempt {number} has {stored} and {current}, and derives {expected}", name))
     return found

@@ -206,6 +206,16 @@ def raise_epoch(tx: Tx, namespace: uuid.UUID, ids: Sequence[int], epoch: int) ->
         tx.conn.execute(_RAISE, {"id": event, "event_id": event_id, "body": raised})
 
 
+_UNTOLD_SINCE = text(
+    "SELECT id FROM outbox WHERE published_at_ms IS NULL AND payment_id IS NOT NULL AND created_at_ms >= :since ORDER BY id"
+)
+
+
+def raise_untold(tx: Tx, namespace: uuid.UUID, since_ms: int, epoch: int) -> None:
+    """Put what was written since then and has not left yet under the new epoch: the lost ledger may have told another thing under its id."""
+    raise_epoch(tx, namespace, [row[0] for row in tx.conn.execute(_UNTOLD_SINCE, {"since": since_ms})], epoch)
+
+
 def raise_fences(tx: Tx, seen: dict[int, int]) -> None:
     """Put each partition's fence to what Redis has seen at least, and let it be taken anew."""
     for partition, fence in sorted(seen.items()):

@@ -3,13 +3,14 @@
 While one is open nothing is sent: claims and M1's last check read it like a pause. Decides nothing.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, text, update
 
-from momo_worker.ledger import schema, stops
+from momo_worker.ledger import outbox, schema, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.tide import Copy, KeptPause, Why
 
@@ -127,6 +128,7 @@ def begin(
     tx.conn.execute(insert(schema.recovery).values(values))
     tide = max(us["tide"], tide_known) + 1
     tx.conn.execute(update(schema.installation).values(epoch=epoch, tide=tide, tide_at_ms=tx.now_ms))
+    outbox.raise_untold(tx, uuid.UUID(us["namespace"]), lost_from or 0, epoch)
     put_back = _put_back(tx, copies)
     reason = detail or why.value
     told = f"epoch {epoch}, tide {us['tide']} of {tide_known}, {put_back} pauses put back"
@@ -225,6 +227,17 @@ def look_for(tx: Tx, recovery_id: int, payment_ids: Sequence[str]) -> None:
         tx.conn.execute(_SEARCH, rows)
 
 
+_SEARCH_KNOWN = text(
+    "INSERT INTO search (recovery_id, payment_id, due_at_ms, tries) SELECT :recovery, id, :due, 0 FROM payment WHERE id IN :ids "
+    "ON CONFLICT (recovery_id, payment_id) DO NOTHING"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def look_for_known(tx: Tx, recovery_id: int, payment_ids: Sequence[str]) -> None:
+    """The same, for those of these that the ledger holds."""
+    tx.conn.execute(_SEARCH_KNOWN, {"recovery": recovery_id, "due": tx.now_ms, "ids": list(payment_ids)})
+
+
 def look_for_anew(tx: Tx, recovery_id: int, payment_id: str) -> None:
     """The same for one that may have been searched before, and of which MTN said something new since."""
     tx.conn.execute(_SEARCH_ANEW, {"recovery": recovery_id, "payment": payment_id, "due": tx.now_ms})
@@ -303,14 +316,20 @@ def unsearched(tx: Tx, payment_id: str) -> bool:
     return now is not None and now.listed_at_ms is None
 
 
+_GIVEN_UP = text("SELECT 1 FROM search WHERE recovery_id = :recovery AND payment_id = :payment AND outcome = 'skipped'")
+
+
 def ask_first(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
     """Whether MTN must be asked before this payment, of which nothing was sent, is ended; puts it on the list of the last recovery.
 
-    Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it.
+    Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it. Where a person
+    went on without MTN's word, it is asked now.
     """
     found = latest(tx)
     if found is None or tx.now_ms - found.began_at_ms >= within_ms:
         return False
+    if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
+        look_for_anew(tx, found.id, payment_id)
     look_for(tx, found.id, [payment_id])
     return unsearched(tx, payment_id)
 

@@ -83,7 +83,10 @@ def attempts_to_ask(payment: Payment, rules: Rules) -> range:
     """Which attempts are asked about: from the ledger's own (a failed one's next) to the most that there may be.
 
     Not only to the first 404: an attempt that MTN refused, or that wasn't sent in time, leaves no trace there and may have been retried.
+    What succeeded was never tried again (M8), and is only told once more.
     """
+    if payment.state is State.SUCCESSFUL:
+        return range(0)
     first = payment.attempt + 1 if payment.state is State.FAILED else payment.attempt
     return range(first, max(rules.attempts_max, _ATTEMPTS_LEAST) + 1)
 
@@ -168,10 +171,11 @@ def followed(payment: Payment, now_ms: int) -> Payment:
     return due_look(payment, now_ms) if payment.state is State.PENDING and payment.work is None else payment
 
 
-def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Change:
-    """On a person's desk: MTN knows nothing of it, and a cancel or a pause may be lost with the ledger's last hours."""
+def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random, *, asked: bool = True) -> Change:
+    """On a person's desk: MTN knows nothing of it or wasn't asked, and a cancel or a pause may be lost with the ledger's last hours."""
     desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
-    why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was never sent, and MTN knows nothing of it"
+    mtn = "MTN knows nothing of it" if asked else "MTN wasn't asked, by a person's word"
+    why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was never sent, and {mtn}"
     return Change(payment, desk.but(work=None, due_at_ms=None), Trigger.PUT_ON_DESK, detail=why)
 
 

@@ -108,14 +108,19 @@ def rejection_event(
     )
 
 
-def rejection_told(body: str) -> tuple[str, dict[str, str]] | None:
-    """The entry that this event rejects, and the first reason told for it; None for every other event."""
-    if f'"{EventType.JOB_REJECTED.value}"' not in body:
-        return None
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an event on the stream is about: a payment, by its id, or an entry that it rejects, with the first reason."""
+
+    subject: str
+    rejected: dict[str, str] | None
+
+
+def told_by(body: str) -> Told:
+    """Read one of our own events back."""
     event = json.loads(body)
-    if event["type"] != EventType.JOB_REJECTED.value:
-        return None
-    return event["subject"], dict(event["data"]["errors"][0])
+    is_rejection = event["type"] == EventType.JOB_REJECTED.value
+    return Told(event["subject"], dict(event["data"]["errors"][0]) if is_rejection else None)
 
 
 def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: str) -> str:

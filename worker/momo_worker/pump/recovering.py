@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from momo_worker.commons import noticing
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import recovery as ledger_recovery
-from momo_worker.payment.events import rejection_told
+from momo_worker.payment.events import told_by
 from momo_worker.payment.job_text import Problem
 from momo_worker.pump.entries import DELIVERIES_MAX, entry_of
 from momo_worker.steps import intake, recovery, recovery_search
@@ -14,6 +14,8 @@ from momo_worker.streams import JobsStream, ResultsStream, StreamEntry
 
 #: Whoever began it has said so; a pump that starts later says it once more.
 _JUST_BEGUN_MS = 5_000
+#: By how much Redis's clock and the ledger's may differ.
+_CLOCKS_APART_MS = 600_000
 
 
 @dataclass(slots=True)
@@ -40,8 +42,13 @@ class Recovering:
     def _begin(self, found: ledger_recovery.Recovery, *, told_already: bool) -> None:
         """What this pump, however it started, has to know and to do first."""
         recovery.raise_fences(self.parts, self.results.fences())
-        told = [rejection_told(body) for body in self.results.since(found.jobs_from)]
-        self._rejected = dict(_as_before(*each) for each in told if each is not None)
+        self._rejected, payments = {}, set()
+        for told in map(told_by, self.results.since(_told_from(found))):
+            if told.rejected is None:
+                payments.add(told.subject)
+            else:
+                self._rejected[told.subject] = _as_before(told.rejected)
+        recovery.look_for_told(self.parts, found.id, sorted(payments))
         self._told = found.id
         if not told_already:
             noticing.tell_begun(found)
@@ -66,6 +73,11 @@ class Recovering:
         ]
 
 
-def _as_before(source: str, error: dict[str, str]) -> tuple[str, Problem]:
+def _told_from(found: ledger_recovery.Recovery) -> str:
+    """What was told before the ledger's last entry it knows itself. Redis's clock may be a little behind."""
+    return "0-0" if found.lost_from_ms is None else f"{max(0, found.lost_from_ms - _CLOCKS_APART_MS)}-0"
+
+
+def _as_before(error: dict[str, str]) -> Problem:
     reason = f"was rejected before the ledger was restored: {error['reason']}"
-    return source, Problem(error["field"], error["value"], reason, error["advice"])
+    return Problem(error["field"], error["value"], reason, error["advice"])

@@ -117,7 +117,8 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
     said = replace(said, seen_at_ms=found.began_at_ms)
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id])[payment_id]
-        unsearched = _unsearched(tx, parts, payment)
+        # MTN was asked just now, where it may be; where it can't be, evidence is what a person has.
+        unsearched = _not_yet() if recovery.unsearched(tx, payment_id) else None
         if unsearched is not None:
             return Decided(payment, unsearched)
         standing = desk.standing_of(tx, payment)
@@ -142,8 +143,10 @@ def _unsearched(tx: Tx, parts: Parts, payment: Payment) -> NotPermitted | None:
     ends_unsent = payment.state in (State.ACCEPTED, State.HELD) and recovery.ask_first(
         tx, payment.id, within_ms=parts.rules.recovery_adopt_ms
     )
-    if not ends_unsent and not recovery.unsearched(tx, payment.id):
-        return None
+    return _not_yet() if ends_unsent or recovery.unsearched(tx, payment.id) else None
+
+
+def _not_yet() -> NotPermitted:
     return NotPermitted(
         "may have been sent, cancelled or retried by the ledger that was lost, and MTN hasn't been asked about it yet",
         "it is being asked; decide in some minutes (`momo recover` counts what waits for MTN's word)",

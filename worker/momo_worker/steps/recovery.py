@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from momo_worker.commons import noticing, recording
+from momo_worker.commons import noticing, recording, retelling
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
@@ -151,6 +151,16 @@ def raise_fences(parts: Parts, fences: dict[int, int]) -> None:
 # ---- which payments are looked for ---------------------------------------------------------------------------------------
 
 
+def look_for_told(parts: Parts, recovery_id: int, payment_ids: Sequence[str]) -> None:
+    """Put these on the list: something was told of them since the ledger's last entry, and what is true now must be told again."""
+    for at in range(0, len(payment_ids), _PIECE):
+        with parts.ledger.write() as tx:
+            found = recovery.lock_current(tx)
+            if found is None or found.id != recovery_id:
+                return
+            recovery.look_for_known(tx, recovery_id, payment_ids[at : at + _PIECE])
+
+
 def list_payments(parts: Parts) -> int:
     """Put a piece of the ledger's payments on the list, once the jobs are read; returns how many were looked at."""
     with parts.ledger.write() as tx:
@@ -248,6 +258,7 @@ def release(
         return Released(waits, done=False, held=held)
     # Before the end, so that nobody sends in between: what is let go is still held back by the recovery itself.
     let = _let_go_unsent(parts, found.id, actor, reason) if send_unsent else 0
+    retelling.tell_again(parts, found)
     with parts.ledger.write() as tx:
         recovery.note(tx, found.id, searched_at_ms=found.searched_at_ms or tx.now_ms)
         done = recovery.release(tx, actor=actor, reason=reason)
@@ -263,7 +274,7 @@ def _give_up_searches(parts: Parts, recovery_id: int) -> int:
             ids = recovery.give_up(tx, recovery_id, "skipped", limit=_PIECE)
             payments = moves.lock(tx, ids)
             changes = [
-                after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng)
+                after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False)
                 for payment in payments.values()
                 if payment.state is State.ACCEPTED
             ]

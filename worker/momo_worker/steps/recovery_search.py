@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from momo_worker.commons import recording
+from momo_worker.commons import recording, retelling
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import desk, moves, outbox, recovery
+from momo_worker.ledger import desk, moves, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_restore
 from momo_worker.payment.after_restore import Finding, Outcome, Sighting
@@ -125,7 +125,7 @@ def _ask(parts: Parts, item: _Asking) -> _Asked:
         seen.append(sighting)
         if after_restore.is_enough(item.payment, sighting):
             break
-    nothing_to_ask = item.payment.state is State.FAILED and not after_restore.attempts_to_ask(item.payment, parts.rules)
+    nothing_to_ask = not after_restore.attempts_to_ask(item.payment, parts.rules)
     return _Asked(item, tuple(seen), whole=bool(seen) or nothing_to_ask)
 
 
@@ -140,7 +140,10 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
         found = recovery.latest(tx)
         settled_at = 0 if found is None else _settled_at(parts, found)
         for asked in batch:
-            payment = payments[asked.asking.payment.id]
+            payment = payments.get(asked.asking.payment.id)
+            if payment is None:
+                # Restored once more while MTN was asked; the list of the next recovery has what there is.
+                continue
             finding = _decided(tx, parts, payment, asked, settled_at, old=found is None or _is_old(payment, found))
             if finding.outcome is None:
                 _put_off(tx, asked, settled_at)
@@ -226,26 +229,12 @@ def _keep_attempts(
             moves.follow_late(tx, after.id, number, tx.now_ms + parts.rules.late_looks_ms[0], 0)
 
 
-def _told_since(found: recovery.Recovery) -> int:
-    """From when on the restored ledger may have told something under its old epoch."""
-    if found.lost_from_ms is not None:
-        return found.lost_from_ms
-    return 0 if found.tide_found == 0 else found.began_at_ms
-
-
 def _end_if_done(parts: Parts) -> None:
     with parts.ledger.read() as tx:
         found = recovery.current(tx)
         if found is None or found.listed_at_ms is None or not found.searching or recovery.open_searches(tx, found.id):
             return
-    # Whoever recorded an outcome after the ledger was swapped under it, and before the epoch rose, was heard by nobody. And of
-    # a payment that stands as it was, the lost ledger may have told more than this one will ever know.
-    with parts.ledger.read() as tx:
-        since, epoch = _told_since(found), found.epoch
-        stale = outbox.of_older_epoch(tx, since, found.id, epoch)
-    for at in range(0, len(stale), _PIECE):
-        with parts.ledger.write() as tx:
-            outbox.raise_epoch(tx, parts.namespace, stale[at : at + _PIECE], epoch)
+    retelling.tell_again(parts, found)
     with parts.ledger.write() as tx:
         now = recovery.lock_current(tx)
         if now is None or now.id != found.id or not now.searching:
@@ -253,7 +242,7 @@ def _end_if_done(parts: Parts) -> None:
         recovery.note(tx, found.id, searched_at_ms=tx.now_ms)
     log.warning(
         "every payment was looked for; the recovery waits for a person",
-        epoch=epoch,
+        epoch=found.epoch,
         action="searched",
         advice="`momo recover`, then `momo recover --release`",
     )

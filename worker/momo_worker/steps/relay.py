@@ -38,12 +38,14 @@ class Relay:
         if not self._holds:
             return 0
         partitions = [hold.partition for hold in self._holds]
+        # Before the ledger is read, as for a send: one that was restored and isn't known as such yet would tell other things under old ids.
+        least = self.parts.tidemark.least()
         with self.parts.ledger.read() as tx:
             waiting = outbox.unpublished(tx, partitions, limit=_BATCH)
             known = installation.read(tx)
         # With nothing to publish the stream is held against the ledger all the same, now and then: on a quiet day
         # nobody else would notice that Redis lost what a consumer waits for.
-        if known is None or not (waiting or renewed):
+        if known is None or known.tide < least or not (waiting or renewed):
             return 0
         bodies = [_as_replay(event.body) if event.replayed else event.body for event in waiting]
         try:
