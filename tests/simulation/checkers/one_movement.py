@@ -9,11 +9,17 @@ from tests.support.simulation_swarm import Mode
 
 
 def _on_the_desk(world: Simulation) -> dict[str, str]:
-    """After a restore a person may give up the search, or MTN deny what it has: what was sent is then on the desk, never called unpaid."""
+    """After a restore a person may give up the search, or MTN deny what it has: what was sent lies on the desk then, and is never called unpaid."""
     sql = "SELECT id, account, operation, idempotency_key FROM payment WHERE state = 'held'"
+    desk = [tuple(row) for row in world.rows(sql)]
+    # And so is a job that waits for what lies there.
+    desk += [
+        (source, job["account"], job["operation"], job["idempotency_key"])
+        for source, _, job in world.restores.waiting()
+    ]
     return {
         derived("momo-reference-1", str(world.parts.namespace), account, operation, key, str(number)): name
-        for name, account, operation, key in world.rows(sql)
+        for name, account, operation, key in desk
         for number in range(1, 6)
     }
 

@@ -33,7 +33,7 @@ class Recovering:
         with self.parts.ledger.read() as tx:
             found = ledger_recovery.current(tx)
             now_ms = tx.now_ms
-        if found is not None and self._told != found.id:
+        if found is not None and self._told != found.epoch:
             self._begin(found, told_already=now_ms - found.began_at_ms < _JUST_BEGUN_MS)
         if found is not None and found.jobs_done_at_ms is None:
             return self._read_jobs()
@@ -48,8 +48,8 @@ class Recovering:
                 payments.add(told.subject)
             else:
                 self._rejected[told.subject] = _as_before(told.rejected)
-        recovery.look_for_told(self.parts, found.id, sorted(payments))
-        self._told = found.id
+        recovery.look_for_told(self.parts, found.epoch, sorted(payments))
+        self._told = found.epoch
         if not told_already:
             noticing.tell_begun(found)
 

@@ -98,7 +98,8 @@ def _copy(tx: Tx) -> Copy:
 class Reading:
     """What to read next: entries after `after`, up to and with `until`; `poison` where the next entry ended its readers."""
 
-    recovery_id: int
+    #: Which recovery: a ledger that is restored once more counts their ids again, and never its epochs.
+    epoch: int
     after: str
     until: str
     count: int
@@ -121,7 +122,7 @@ def next_reading(parts: Parts, *, stream_end: str, stream_begin: str | None) -> 
         )
     after = found.jobs_read_to or found.jobs_from
     poison = found.jobs_tries >= _READS_MAX
-    return Reading(found.id, after, until, _READ_COUNT if found.jobs_tries == 0 else 1, poison)
+    return Reading(found.epoch, after, until, _READ_COUNT if found.jobs_tries == 0 else 1, poison)
 
 
 def _kept(wanted: str, stream_begin: str | None) -> str:
@@ -136,7 +137,7 @@ def note_read(parts: Parts, reading: Reading, last_id: str | None, count: int) -
     """Write down that these were taken in; `last_id` None: there was nothing more."""
     with parts.ledger.write() as tx:
         found = recovery.lock_current(tx)
-        if found is None or found.id != reading.recovery_id:
+        if found is None or found.epoch != reading.epoch:
             return
         done = {"jobs_done_at_ms": tx.now_ms} if last_id is None else {"jobs_read_to": last_id}
         recovery.note(tx, found.id, jobs_tries=0, jobs_read=found.jobs_read + count, **done)
@@ -151,14 +152,14 @@ def raise_fences(parts: Parts, fences: dict[int, int]) -> None:
 # ---- which payments are looked for ---------------------------------------------------------------------------------------
 
 
-def look_for_told(parts: Parts, recovery_id: int, payment_ids: Sequence[str]) -> None:
+def look_for_told(parts: Parts, epoch: int, payment_ids: Sequence[str]) -> None:
     """Put these on the list: something was told of them since the ledger's last entry, and what is true now must be told again."""
     for at in range(0, len(payment_ids), _PIECE):
         with parts.ledger.write() as tx:
             found = recovery.lock_current(tx)
-            if found is None or found.id != recovery_id:
+            if found is None or found.epoch != epoch:
                 return
-            recovery.look_for_known(tx, recovery_id, payment_ids[at : at + _PIECE])
+            recovery.look_for_known(tx, found.id, payment_ids[at : at + _PIECE])
 
 
 def list_payments(parts: Parts) -> int:
@@ -260,6 +261,10 @@ def release(
     let = _let_go_unsent(parts, found.id, actor, reason) if send_unsent else 0
     retelling.tell_again(parts, found)
     with parts.ledger.write() as tx:
+        now = recovery.lock_current(tx)
+        if now is None or now.epoch != found.epoch:
+            # Another was faster, or the ledger was restored once more meanwhile, and nobody has asked about that one.
+            return Released(waits, done=False, held=held, let_go=let)
         recovery.note(tx, found.id, searched_at_ms=found.searched_at_ms or tx.now_ms)
         done = recovery.release(tx, actor=actor, reason=reason)
     log.info("recovery released", actor=actor, reason=reason, let_go=let, held=held, action="released")

@@ -237,7 +237,7 @@ def _end_if_done(parts: Parts) -> None:
     retelling.tell_again(parts, found)
     with parts.ledger.write() as tx:
         now = recovery.lock_current(tx)
-        if now is None or now.id != found.id or not now.searching:
+        if now is None or now.epoch != found.epoch or not now.searching:
             return
         recovery.note(tx, found.id, searched_at_ms=tx.now_ms)
     log.warning(
