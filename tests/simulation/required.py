@@ -7,6 +7,7 @@ from tests.support.simulation_swarm import MTN_FAULTS
 OUTCOMES = {"successful", "failed", "cancelled", "held", "rejected jobs"}
 TRIGGERS = {
     "acknowledged",
+    "adopted",
     "cancelled",
     "claimed",
     "expired",
@@ -43,8 +44,13 @@ FAULTS = {
     "a stranger used our reference",
     "broken job",
     "job by Celery",
+    "ledger restored under running processes",
+    "ledger restored, all processes ended",
+    "recovery released",
     "redis_lost",
+    "release of the recovery refused",
     "release refused",
+    "restored ledger noticed: behind",
     "resolve done",
     "resolve refused",
     "retry refused",
@@ -98,6 +104,8 @@ FAULTS_OF_A_PROOF = (
     FAULTS
     | {
         "release done",
+        "restored ledger noticed: by_person",
+        "restored ledger noticed: no_copy",
         "sent again after a loss",
         "retry done",
         "a stranger used our reference",

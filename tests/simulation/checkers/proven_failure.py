@@ -12,7 +12,9 @@ def check(world: Simulation) -> list[Broken]:
         Broken(f"attempt {number} began without a failure before it", payment_id)
         for payment_id, number in world.rows(
             "SELECT payment_id, number FROM attempt AS a WHERE number > 1 AND NOT EXISTS "
-            "(SELECT 1 FROM transition AS t WHERE t.payment_id = a.payment_id AND t.attempt = a.number - 1 AND t.after = 'failed')"
+            "(SELECT 1 FROM transition AS t WHERE t.payment_id = a.payment_id AND t.attempt = a.number - 1 AND t.after = 'failed') "
+            # What a restored ledger adopts was begun by the lost one, whose failures before it are lost, too.
+            "AND NOT EXISTS (SELECT 1 FROM transition AS t WHERE t.payment_id = a.payment_id AND t.attempt >= a.number AND t.trigger = 'adopted')"
         )
     ]
     replaced = world.rows(

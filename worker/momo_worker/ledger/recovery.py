@@ -103,7 +103,9 @@ def begin(
     before = current(tx)
     _close(tx, ACTOR, "the ledger was restored once more")
     tx.conn.execute(_SUPERSEDED, {"now": tx.now_ms})
-    epoch = max(us["epoch"], *(copy.epoch for copy in copies)) + 1 if copies else us["epoch"] + 1
+    # Where nobody is left who knows the last epoch, the clock draws one above all that ever were.
+    unknown = not copies or why in (Why.BY_PERSON, Why.NO_COPY)
+    epoch = max([us["epoch"], *(copy.epoch for copy in copies), *([tx.now_ms // 1000] if unknown else [])]) + 1
     new = us["tide"] == 0
     lost_from = since_ms if since_ms is not None else (None if new or why is Why.BY_PERSON else us["tide_at_ms"])
     if before is not None and before.jobs_done_at_ms is None and lost_from is not None:
