@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support.ledger_world import World
+from tests.support.restored import Restored, restorable
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +14,9 @@ def logged() -> Iterator[list[MutableMapping[str, Any]]]:
     """What was logged so far."""
     with capture_logs() as logs:
         yield logs
+
+
+@pytest.fixture
+def restored(world: World) -> Restored:
+    """A ledger with a living pump, and MTN with a memory."""
+    return restorable(world)
