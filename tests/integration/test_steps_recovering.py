@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 from sqlalchemy import text
-from tests.support.factories import not_found
+from structlog.testing import capture_logs
+from tests.support.factories import not_found, successful
 from tests.support.ledger_world import NAMESPACE, World, a_job
 
 from momo_worker.ledger import recovery as book
@@ -100,3 +101,74 @@ def test_a_job_that_was_told_as_rejected_stays_rejected_though_the_restored_ledg
     assert again["errors"][0]["reason"] == "was rejected before the ledger was restored: isn't failed"
     # One meaning for ever: who has applied the first ignores the second.
     assert world.rows("SELECT event_id FROM outbox WHERE type = 'momo.job.rejected'") == [told.event_id]
+
+
+def told_on_the_stream(client: redis.Redis, at_ms: int, entry: str) -> None:
+    """The lost ledger's relay told that this entry was rejected."""
+    error = {"field": "replaces", "value": "k", "reason": "isn't failed", "advice": "wait for its end"}
+    client.xadd(RESULTS, {"event": rejection_event(NAMESPACE, entry, [error], {}, at_ms).body}, id=f"{at_ms}-0")
+
+
+def test_a_pump_that_knew_a_recovery_speaks_and_reads_anew_in_the_next_though_it_has_the_same_number(
+    world: World, client: redis.Redis
+) -> None:
+    begun = world.clock.at_ms
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=begun)
+    pump = a_pump(world, client)
+    world.clock.on(60)
+    with capture_logs() as logs:
+        pump.run()
+        with world.ledger.read() as tx:
+            first = book.current(tx)
+        assert first is not None
+        # The lost ledger went on; the one that takes its place counts its recoveries from the beginning.
+        add(client, begun + 100, "rejected")
+        told_on_the_stream(client, begun + 200, f"{JOBS}/{begun + 100}-0")
+        world.write("DELETE FROM search")
+        world.write("DELETE FROM recovery")
+        recovery.begin_by_person(world.parts, [], actor="ada", reason="the same backup", since_ms=begun)
+        world.write("UPDATE recovery SET id = :id", id=first.id)
+        world.write("UPDATE relay_partition SET fence = 0")
+        client.hset("momo:results:fences", "3", "17")
+        world.clock.on(60)
+        for _ in range(3):
+            pump.run()
+
+    with world.ledger.read() as tx:
+        second = book.current(tx)
+    assert second is not None
+    assert second.id == first.id
+    assert second.epoch > first.epoch
+    assert [line["epoch"] for line in logs if line.get("action") == "recovery"][-1] == second.epoch
+    assert world.count("payment") == 0
+    (again,) = world.rejections()
+    assert again["errors"][0]["reason"] == "was rejected before the ledger was restored: isn't failed"
+    assert world.rows("SELECT fence FROM relay_partition WHERE partition = 3") == [17]
+
+
+def test_what_the_stream_told_since_the_ledgers_last_entry_is_told_again_also_where_it_is_successful_and_stays_so(
+    world: World, client: redis.Redis
+) -> None:
+    (paid,) = world.accept("paid")
+    world.send([paid])
+    world.mtn.on_look = lambda _request: successful()
+    world.run_until(lambda: world.payment(paid).state is State.SUCCESSFUL)
+    (event,) = world.events(paid)[-1:]
+    world.write("UPDATE outbox SET published_at_ms = 1")
+    world.clock.on(HOUR / 1000)
+    lost_from = world.clock.at_ms
+    world.clock.on(600)
+    # The lost ledger told something else of it: a contradiction, say. This one will never know.
+    client.xadd(RESULTS, {"event": json.dumps(event)}, id=f"{lost_from + 1}-0")
+    client.xadd(RESULTS, {"event": json.dumps({**event, "subject": "of the lost ledger"})}, id=f"{lost_from + 2}-0")
+    epoch = recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from).copy.epoch
+    asked = len(world.mtn.looked)
+    pump = a_pump(world, client)
+    while pump.run():
+        pass
+
+    assert world.rows("SELECT payment_id, outcome FROM search") == [(paid, "stands")]
+    assert len(world.mtn.looked) == asked
+    again = world.events(paid)[-1]
+    assert (again["id"], again["data"]["epoch"], event["data"]["epoch"]) == (event["id"], epoch, 1)
+    assert world.rows("SELECT payment_id FROM outbox WHERE published_at_ms IS NULL") == [paid]

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import redis
 from tests.support.factories import successful
-from tests.support.ledger_world import World, a_job, failures, side_by_side
+from tests.support.ledger_world import NAMESPACE, World, a_job, failures, side_by_side
 
+from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import installation, outbox
 from momo_worker.payment.rules import DAY
 from momo_worker.payment.transitions import State
+from momo_worker.steps import recovery
 from momo_worker.steps.relay import LEASE_MS, Relay
 from momo_worker.streams import RESULTS, FencedError, ResultsStream, WrongTypeError
 
@@ -363,3 +365,30 @@ def test_redis_away_keeps_results_in_the_ledger(world: World, client: redis.Redi
         relay.publish()
     nowhere.close()
     assert a_relay(world, client).publish() == 1
+
+
+@pytest.mark.parametrize("known_by", ["this process", "the copy in Redis"])
+def test_of_a_ledger_that_is_behind_what_anybody_has_seen_nothing_is_told(
+    world: World, client: redis.Redis, known_by: str
+) -> None:
+    """Restored and not noticed yet: it would tell other things under ids that a consumer has applied."""
+    copies = [recovery.raise_tide(world.parts, []).copy]
+    with world.ledger.read() as tx:
+        known = installation.read(tx)
+    assert known is not None
+    mark = Tidemark(known.ledger_id, str(NAMESPACE), lambda: copies[-1])
+    world.parts = replace(world.parts, tidemark=mark)
+    relay = a_relay(world, client)
+    world.accept("before")
+    assert relay.publish() == 1
+    world.accept("restored")
+    if known_by == "this process":
+        mark.saw(known.tide + 1)
+    else:
+        copies.append(replace(copies[-1], tide=known.tide + 1))
+    assert relay.publish() == 0
+    assert len(published(client)) == 1
+
+    assert recovery.raise_tide(world.parts, copies[-1:]).began is not None
+    assert relay.publish() == 1
+    assert published(client)[-1]["data"]["epoch"] == 2
