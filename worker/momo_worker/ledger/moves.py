@@ -74,6 +74,8 @@ _end_send = Many(
         schema.send.c.payment_id == bindparam("guard_payment"),
         schema.send.c.attempt == bindparam("guard_attempt"),
         schema.send.c.number == bindparam("guard_number"),
+        # A ledger that was restored counts the sends of an attempt anew: an answer to one that it lost isn't this one's.
+        schema.send.c.fence == bindparam("guard_fence"),
         schema.send.c.ending.is_(None),
     )
     .values({name: bindparam(name) for name in ("ended_at_ms", "ending", "never_left", "http_status", "code")})
@@ -168,6 +170,7 @@ def end_sends(tx: Tx, sends: Sequence[Send]) -> None:
             "guard_payment": send.payment_id,
             "guard_attempt": send.attempt,
             "guard_number": send.number,
+            "guard_fence": send.fence,
             "ended_at_ms": send.ended_at_ms,
             "ending": send.ending.value if send.ending else None,
             "never_left": send.never_left,

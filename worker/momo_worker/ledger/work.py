@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, text, update
+from sqlalchemy import BindParameter, bindparam, case, text, update
 
 from momo_worker.ledger import schema
 from momo_worker.ledger.engine import NOW_IS_OLD_MS, Tx
@@ -77,7 +77,10 @@ _take_lease = (
     update(schema.payment)
     .where(schema.payment.c.id.in_(_ids))
     .values(
-        fence=schema.payment.c.fence + 1,
+        fence=case(
+            (schema.payment.c.fence + 1 < bindparam("first_fence"), bindparam("first_fence")),
+            else_=schema.payment.c.fence + 1,
+        ),
         lease_until_ms=bindparam("lease_until"),
         claims_since_word=schema.payment.c.claims_since_word + 1,
     )
@@ -136,10 +139,11 @@ def due_counts(tx: Tx, account: str, product: Product, kind: Work, *, limit: int
     return {Queue(row[0]): row[1] for row in tx.conn.execute(_DUE_COUNTS, values) if row[1]}
 
 
-def take_leases(tx: Tx, ids: Sequence[str], lease_ms: int) -> None:
-    """Claim payments that the caller has locked and found claimable."""
+def take_leases(tx: Tx, ids: Sequence[str], lease_ms: int, first_fence: int = 0) -> None:
+    """Claim payments that the caller has locked and found claimable, under a fence above every one that was given for them."""
     if ids:
-        tx.conn.execute(_take_lease, {"ids": list(ids), "lease_until": tx.now_ms + lease_ms})
+        values = {"ids": list(ids), "lease_until": tx.now_ms + lease_ms, "first_fence": first_fence}
+        tx.conn.execute(_take_lease, values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,11 @@ def contradicted_by_earlier(payment: Payment, now_ms: int, rules: Rules, rng: ra
     return replace(told, after=desk)
 
 
+def first_fence(epoch: int) -> int:
+    """The least fence that a claim gets in this epoch: above all that a ledger gave which was lost before it (16 million claims a payment)."""
+    return (epoch - 1) << 24
+
+
 def contradiction(payment: Payment, what: str) -> Change:
     """MTN said something against a state that was taken as closed: never dropped, never acted on (M8)."""
     return Change(

@@ -127,7 +127,7 @@ def _decide(
         ending = after_send.ended_send(judged, tx.now_ms, unbroken=after_send.unbroken(payment, judged, tx.now_ms))
         endings.append(ending)
         current = [
-            ending if send.number == report.number else send
+            ending if (send.number, send.fence) == (report.number, report.fence) else send
             for send in sends[payment.id]
             if send.attempt == report.attempt
         ]

@@ -7,10 +7,10 @@ from momo_worker.commons import recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import moves, stops, work
+from momo_worker.ledger import installation, moves, stops, work
 from momo_worker.ledger.late import Late, late_claimed
 from momo_worker.payment import after_look
-from momo_worker.payment.deciding import look_again, put_on_desk
+from momo_worker.payment.deciding import first_fence, look_again, put_on_desk
 from momo_worker.payment.payment import Attempt, Change, Payment, Product, Work
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest
@@ -53,8 +53,9 @@ def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
         # Not a look, and not the payment's fault: it is due again, perhaps for a process that has its credentials.
         changes += [_later(parts, payment, tx.now_ms) for payment in others]
         told = recording.conclude(tx, parts, changes)
-        work.take_leases(tx, [payment.id for payment in ours], parts.rules.lease_ms)
-        looking = [_looking(payment, attempts[payment.id, payment.attempt], tx.now_ms) for payment in ours]
+        least = first_fence(installation.epoch(tx))
+        work.take_leases(tx, [payment.id for payment in ours], parts.rules.lease_ms, least)
+        looking = [_looking(payment, attempts[payment.id, payment.attempt], tx.now_ms, least) for payment in ours]
     recording.tell(parts, told)
     return looking
 
@@ -99,10 +100,9 @@ def _parted(
     return ours, others
 
 
-def _looking(payment: Payment, attempt: Attempt, now_ms: int) -> Looking:
-    return Looking(
-        payment.id, payment.account, payment.product, payment.fence + 1, payment.attempt, now_ms, attempt.request
-    )
+def _looking(payment: Payment, attempt: Attempt, now_ms: int, least: int) -> Looking:
+    fence = max(payment.fence + 1, least)
+    return Looking(payment.id, payment.account, payment.product, fence, payment.attempt, now_ms, attempt.request)
 
 
 def _ask(parts: Parts, item: Looking) -> after_look.LookReport:

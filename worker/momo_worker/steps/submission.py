@@ -13,11 +13,11 @@ import structlog
 from momo_worker.commons import recording
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import moves, recovery, stops, work
+from momo_worker.ledger import installation, moves, recovery, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.deciding import expired, put_on_desk
+from momo_worker.payment.deciding import expired, first_fence, put_on_desk
 from momo_worker.payment.payment import Attempt, Change, Operation, Payment, Product, Send, Work
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.transitions import HeldCause, State, Trigger
@@ -130,6 +130,7 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
     sends = moves.sends_of(tx, ids)
     stored = moves.attempts_of(tx, [payment.id for payment in due if payment.sends])
     references = _refund_references(tx, due)
+    least = first_fence(installation.epoch(tx))
     changes: list[Change] = []
     going: list[_Going] = []
     for payment in due:
@@ -138,7 +139,7 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
         if instead is not None:
             changes.append(instead)
             continue
-        change = _as_claimed(tx, parts, payment)
+        change = _as_claimed(tx, parts, payment, least)
         number = max((send.number for send in current), default=0) + 1
         attempt = stored.get((payment.id, payment.attempt))
         if attempt is not None:
@@ -177,12 +178,12 @@ def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[
     return None
 
 
-def _as_claimed(tx: Tx, parts: Parts, payment: Payment) -> Change:
+def _as_claimed(tx: Tx, parts: Parts, payment: Payment, least: int) -> Change:
     trigger = Trigger.RESENT if payment.state is State.UNKNOWN else Trigger.CLAIMED
     after = payment.but(
         state=State.SENDING,
         state_since_ms=tx.now_ms,
-        fence=payment.fence + 1,
+        fence=max(payment.fence + 1, least),
         lease_until_ms=tx.now_ms + parts.rules.lease_ms,
         claims_since_word=payment.claims_since_word + 1,
         # Accepted says that every send so far ended "not now": M5's hours count from the first that may have done something.
