@@ -96,9 +96,10 @@ def test_a_recovery_that_begins_before_anothers_jobs_are_read_keeps_the_wider_ra
     assert second.epoch > first.epoch
 
 
-def test_once_the_jobs_are_read_another_recovery_reads_from_the_ledgers_last_entry(restored: Restored) -> None:
+def test_once_a_recovery_is_through_another_reads_from_the_ledgers_last_entry(restored: Restored) -> None:
     recovery.begin_by_person(restored.world.parts, [], actor="ada", reason="a backup")
     restored.reread()
+    restored.search()
     second = begun_once_more(restored)
     assert second.lost_from_ms == restored.world.clock.at_ms
 
