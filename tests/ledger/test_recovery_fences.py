@@ -1,0 +1,61 @@
+"""Claims of the lost ledger and of the restored one: which fences they get, and whose send an answer that comes late may end."""
+
+from tests.support.restored import Restored
+
+from momo_worker.payment.after_send import SendReport
+from momo_worker.payment.transitions import State
+from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
+from momo_worker.steps import outcome, polling, submission
+
+
+def restored_after_a_claim(restored: Restored) -> tuple[submission.Claimed, str]:
+    """A worker has claimed and sleeps; the ledger that knew is gone, another is back and released."""
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.backup()
+    world.release()
+    (lost,) = submission.claim(world.parts, [found])
+    world.clock.on(1)
+    restored.tide()
+    restored.restore()
+    restored.tide()
+    restored.reread()
+    restored.search()
+    assert restored.release(send_unsent=True).done
+    return lost, found
+
+
+def test_a_late_word_of_a_claim_that_was_lost_ends_no_send_of_the_restored_ledger(restored: Restored) -> None:
+    world = restored.world
+    lost, found = restored_after_a_claim(restored)
+    world.release()
+    (again,) = submission.claim(world.parts, [found])
+    # The send counts from one again, and only the fence tells the two apart.
+    assert (again.attempt, again.number) == (lost.attempt, lost.number)
+
+    never_left = SendVerdict(SendAnswer.NOT_NOW, Cause.NOT_DEPARTED)
+    outcome.record_sends(world.parts, [SendReport(found, 1, lost.number, lost.fence, lost.claimed_at_ms, never_left)])
+
+    assert world.rows("SELECT ending FROM send") == [None]
+    assert world.payment(found).state is State.SENDING
+
+
+def test_fences_begin_anew_above_every_one_that_a_lost_ledger_gave(restored: Restored) -> None:
+    world = restored.world
+    lost, found = restored_after_a_claim(restored)
+    world.release()
+    (again,) = submission.claim(world.parts, [found])
+    assert again.fence > lost.fence + 1_000_000
+
+
+def test_a_look_after_a_recovery_is_claimed_under_such_a_fence_too(restored: Restored) -> None:
+    world = restored.world
+    lost, found = restored_after_a_claim(restored)
+    world.release()
+    world.send([found])
+    world.run_until(lambda: bool(world.rows("SELECT 1 FROM payment WHERE work = 'look'")), step=1.0)
+    before = world.payment(found).fence
+    world.clock.on(600)
+    world.release()
+    (looking,) = polling.claim(world.parts, [found])
+    assert looking.fence == world.payment(found).fence > before > lost.fence
