@@ -108,8 +108,8 @@ def begin(
     epoch = max([us["epoch"], *(copy.epoch for copy in copies), *([tx.now_ms // 1000] if unknown else [])]) + 1
     new = us["tide"] == 0
     lost_from = since_ms if since_ms is not None else (None if new or why is Why.BY_PERSON else us["tide_at_ms"])
-    if before is not None and before.jobs_done_at_ms is None and lost_from is not None:
-        # Its jobs haven't all been read again; what is read now begins where it began.
+    if before is not None and before.searching and lost_from is not None:
+        # It hadn't read or told everything again; what is read now begins where it began.
         lost_from = None if before.lost_from_ms is None else min(lost_from, before.lost_from_ms)
     jobs_from = "0-0" if lost_from is None else f"{max(0, lost_from - jobs_margin_ms)}-0"
     values = {
@@ -307,33 +307,42 @@ def give_up(tx: Tx, recovery_id: int, outcome: str, *, limit: int) -> list[str]:
     return ids
 
 
-def unsearched(tx: Tx, payment_id: str) -> bool:
-    """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before."""
+def unsearched(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
+    """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before.
+
+    Once no recovery is open, a search that MTN never answers stands in the way only for `within_ms` from its beginning.
+    """
+    found = latest(tx)
+    if found is None:
+        return False
+    if found.released_at_ms is not None and tx.now_ms - found.began_at_ms >= within_ms:
+        return False
     open_search = select(schema.search.c.payment_id).where(
         schema.search.c.payment_id == payment_id, schema.search.c.outcome.is_(None)
     )
     if tx.conn.execute(open_search).first() is not None:
         return True
-    now = current(tx)
-    return now is not None and now.listed_at_ms is None
+    return found.released_at_ms is None and found.listed_at_ms is None
 
 
 _GIVEN_UP = text("SELECT 1 FROM search WHERE recovery_id = :recovery AND payment_id = :payment AND outcome = 'skipped'")
 
 
-def ask_first(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
+def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None = None) -> bool:
     """Whether MTN must be asked before this payment, of which nothing was sent, is ended; puts it on the list of the last recovery.
 
     Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it. Where a person
-    went on without MTN's word, it is asked now.
+    went on without MTN's word, it is asked now. `since_ms`: what has stood as it is only since the recovery began needs no asking.
     """
     found = latest(tx)
     if found is None or tx.now_ms - found.began_at_ms >= within_ms:
         return False
+    if since_ms is not None and since_ms >= found.began_at_ms:
+        return False
     if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
         look_for_anew(tx, found.id, payment_id)
     look_for(tx, found.id, [payment_id])
-    return unsearched(tx, payment_id)
+    return unsearched(tx, payment_id, within_ms=within_ms)
 
 
 def open_searches(tx: Tx, recovery_id: int) -> int:

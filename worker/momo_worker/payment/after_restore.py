@@ -132,7 +132,10 @@ def decide(
     against = _dispute(payment, found)
     if against is not None:
         return Finding(Outcome.DISPUTED, _disputed(payment, last, against, now_ms, rules, rng))
-    if payment.state is not State.ACCEPTED and last.attempt == payment.attempt:
+    unsent = payment.state is State.ACCEPTED or (
+        payment.state is State.HELD and not payment.sends and mtn_may_end(payment)
+    )
+    if not unsent and last.attempt == payment.attempt:
         # The ledger's own follow-up brings MTN's compared word; a search that thought it absent is over.
         return Finding(Outcome.AT_MTN, Change(payment, due_look(payment, now_ms)))
     detail = f"attempt {last.attempt} is {last.verdict.raw_status} at MTN, and this restored ledger didn't know"

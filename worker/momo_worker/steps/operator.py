@@ -118,7 +118,8 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id])[payment_id]
         # MTN was asked just now, where it may be; where it can't be, evidence is what a person has.
-        unsearched = _not_yet() if recovery.unsearched(tx, payment_id) else None
+        within_ms = parts.rules.recovery_adopt_ms
+        unsearched = _not_yet() if recovery.unsearched(tx, payment_id, within_ms=within_ms) else None
         if unsearched is not None:
             return Decided(payment, unsearched)
         standing = desk.standing_of(tx, payment)
@@ -140,10 +141,13 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
 
 def _unsearched(tx: Tx, parts: Parts, payment: Payment) -> NotPermitted | None:
     """A restored ledger's own word about a payment is worth nothing before MTN was asked about every attempt of it (design.md 9)."""
-    ends_unsent = payment.state in (State.ACCEPTED, State.HELD) and recovery.ask_first(
-        tx, payment.id, within_ms=parts.rules.recovery_adopt_ms
-    )
-    return _not_yet() if ends_unsent or recovery.unsearched(tx, payment.id) else None
+    within_ms = parts.rules.recovery_adopt_ms
+    # A failure may have been retried by the ledger that was lost; one that came after it can't.
+    since_ms = payment.state_since_ms if payment.state is State.FAILED else None
+    asks = payment.state in (State.ACCEPTED, State.HELD, State.FAILED)
+    if asks and recovery.ask_first(tx, payment.id, within_ms=within_ms, since_ms=since_ms):
+        return _not_yet()
+    return _not_yet() if recovery.unsearched(tx, payment.id, within_ms=within_ms) else None
 
 
 def _not_yet() -> NotPermitted:

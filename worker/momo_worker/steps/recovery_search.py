@@ -157,7 +157,12 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
 
 def _settled_at(parts: Parts, found: recovery.Recovery) -> int:
     """From when a 404 counts: what the lost ledger had sent has had its call's whole time, and MTN its grace to show it (M5)."""
-    return found.began_at_ms + parts.rules.call_deadline_ms + parts.rules.not_found_grace_ms
+    return _visible_at(parts, found.began_at_ms)
+
+
+def _visible_at(parts: Parts, left_at_ms: int) -> int:
+    """When what left at that moment, at the latest, can be seen at MTN. A send of this ledger's own, after the restore, has this time, too."""
+    return left_at_ms + parts.rules.call_deadline_ms + parts.rules.not_found_grace_ms
 
 
 def _is_old(payment: Payment, found: recovery.Recovery) -> bool:
@@ -178,7 +183,7 @@ def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: 
     finding = after_restore.decide(
         payment,
         asked.sightings,
-        settled=asked.asking.began_at_ms >= settled_at,
+        settled=asked.asking.began_at_ms >= max(settled_at, _visible_at(parts, payment.could_have_left_at_ms or 0)),
         old=old,
         now_ms=tx.now_ms,
         rules=parts.rules,

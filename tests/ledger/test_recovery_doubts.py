@@ -1,0 +1,113 @@
+"""After a restore, what a person or a late answer could still get wrong: payments come in that the lost ledger paid, retried or held."""
+
+from dataclasses import replace
+
+from tests.ledger.test_recovery_again import DAYS, asked, cancel, given_up, job, recovered
+from tests.support.ledger_world import an_entry
+from tests.support.restored import HOUR, Restored, lost
+
+from momo_worker.payment.operator import By
+from momo_worker.payment.transitions import State
+from momo_worker.payment.verdict import SendAnswer, SendVerdict, Status
+from momo_worker.steps import operator, recovery_search
+
+_TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplicate', work = NULL, due_at_ms = NULL, released_until_ms = NULL"
+
+
+def test_what_lay_on_the_desk_unsent_and_is_at_mtn_is_adopted_and_cancelled_by_nobody(restored: Restored) -> None:
+    found = given_up(restored)
+    restored.mtn.has[restored.reference("k", 1)] = Status.PENDING
+    asked(restored)
+    assert restored.world.payment(found).state is State.PENDING
+    decided = cancel(restored.world, found)
+    assert decided.refused is not None
+
+
+def test_a_suspected_duplicate_that_the_lost_ledger_sent_is_adopted(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    world.write(_TO_THE_DESK)
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.PENDING}))
+    restored.reread()
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+    assert world.payment(found).state is State.PENDING
+
+
+def test_a_failure_of_long_ago_is_retried_only_after_mtn_was_asked_about_a_lost_retry(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.pay(found, Status.FAILED)
+    world.clock.on(10 * DAYS)
+    restored.tide()
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 3): Status.SUCCESSFUL}))
+    restored.reread()
+    restored.search()
+    assert restored.outcomes() == {}
+    assert restored.release().done
+
+    def retried() -> operator.Decided:
+        until_ms = world.clock.at_ms + 3_600_000
+        decided = operator.retry(world.parts, found, by=By("ada", "again"), until_ms=until_ms, producer_knows=True)
+        assert decided is not None
+        return decided
+
+    assert retried().refused is not None
+    asked(restored)
+    assert (world.payment(found).state, world.payment(found).attempt) == (State.PENDING, 3)
+    assert retried().refused is not None
+
+
+def test_a_search_that_mtn_never_answers_stands_in_a_persons_way_for_a_week_only(restored: Restored) -> None:
+    world = restored.world
+    recovered(restored)
+    (found,) = world.take(an_entry(job("k"), "command_line:1")).accepted
+    world.write(_TO_THE_DESK)
+    restored.mtn.lost_words.add(restored.reference("k", 3))
+    assert cancel(world, found).refused is not None
+    asked(restored)
+    assert cancel(world, found).refused is not None
+    world.clock.on(8 * DAYS)
+    decided = cancel(world, found)
+    assert (decided.refused, decided.payment.state) == (None, State.CANCELLED)
+
+
+def test_a_send_after_the_restore_has_its_own_time_before_a_404_speaks_against_it(restored: Restored) -> None:
+    world = restored.world
+    recovered(restored)
+    (found,) = world.take(an_entry(job("k"), "command_line:1")).accepted
+    world.clock.on(HOUR)
+    world.mtn.on_send = lambda *_: SendVerdict(SendAnswer.UNKNOWN, http_status=504)
+    assert cancel(world, found).refused is not None
+    world.release()
+    world.send([found])
+    assert world.payment(found).state is State.UNKNOWN
+    world.clock.on(10)
+    restored.mtn.lost_words.clear()
+    asked_once(restored)
+    payment = world.payment(found)
+    assert (payment.state, payment.held_cause) == (State.UNKNOWN, None)
+
+
+def test_a_recovery_that_ends_another_before_its_search_keeps_the_others_range(restored: Restored) -> None:
+    world = restored.world
+    world.clock.on(60)
+    restored.tide()
+    restored.backup()
+    world.clock.on(HOUR)
+    restored.tide()
+    restored.restore()
+    restored.tide()
+    first = restored.current()
+    restored.reread()
+    world.clock.on(2 * HOUR)
+    restored.tide()
+    restored.copy = replace(restored.copy, tide=10**6) if restored.copy else None
+    assert restored.tide().began
+    assert restored.current().lost_from_ms == first.lost_from_ms
+
+
+def asked_once(restored: Restored) -> None:
+    """Whatever is due now, and nothing that comes later."""
+    while recovery_search.search(restored.world.parts):
+        pass
