@@ -10,7 +10,7 @@ from tests.support.simulation import simulated
 from tests.support.simulation_ledgers import ledgers
 from tests.support.simulation_swarm import swarm_of
 
-SEEDS = range(1, 15)
+SEEDS = range(1, 18)
 #: Longer lives would be cheaper by the payment, and take more than a minute.
 JOBS_MAX = 100
 
