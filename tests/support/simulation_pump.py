@@ -185,23 +185,21 @@ class SimulatedPump:
 
     def start_relay(self) -> None:
         """In a task of its own, since a relay may fall asleep with events in its hand."""
-        world = self.world
         self.relaying = True
-        relay, pump = self.relay, world.in_pump
-        world.in_pump = None
-        try:
-            world.scheduler.start(Task(f"relay of {self.name}"), lambda: self._relay(relay))
-        finally:
-            world.in_pump = pump
+        relay = self.relay
+        self._start("relay", lambda: self._relay(relay))
 
     def start_recovering(self) -> None:
         """In a task of its own, since a search waits for its slots at MTN's pace."""
-        world = self.world
         self.searching = True
-        recovering, pump = self.recovering, world.in_pump
-        world.in_pump = None
+        recovering = self.recovering
+        self._start("recovery", lambda: self._recover(recovering))
+
+    def _start(self, what: str, body: Callable[[], None]) -> None:
+        world = self.world
+        pump, world.in_pump = world.in_pump, None
         try:
-            world.scheduler.start(Task(f"recovery of {self.name}"), lambda: self._recover(recovering))
+            world.scheduler.start(Task(f"{what} of {self.name}"), body)
         finally:
             world.in_pump = pump
 

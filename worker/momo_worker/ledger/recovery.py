@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from momo_worker.ledger import outbox, schema, stops
 from momo_worker.ledger.engine import Tx
+from momo_worker.payment.after_restore import is_old
 from momo_worker.payment.tide import Copy, KeptPause, Why
 
 #: A restore takes pauses away, and nothing but a person lifts a pause (M13): those that a copy still knows are put back under this name.
@@ -56,6 +57,10 @@ class Recovery:
     def untouched(self) -> bool:
         """Whether nothing has been done in it yet: to begin another for the same reason would change nothing."""
         return self.jobs_done_at_ms is None and self.jobs_read_to is None
+
+    def is_old(self, state: str, accepted_at_ms: int, source: str) -> bool:
+        """Whether the ledger that was lost may have known this payment."""
+        return is_old(state, accepted_at_ms, source, began_at_ms=self.began_at_ms, jobs_until=self.jobs_until)
 
 
 _columns = tuple(schema.recovery.c[field.name] for field in fields(Recovery))

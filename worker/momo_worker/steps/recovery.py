@@ -170,22 +170,16 @@ def list_payments(parts: Parts) -> int:
             return 0
         since = (found.lost_from_ms or found.began_at_ms) - parts.rules.recovery_failed_ms
         piece = recovery.candidates(tx, found.listed_to, since, limit=_PIECE)
-        recovery.look_for(tx, found.id, [each.payment_id for each in piece if _is_old(each, found)])
+        recovery.look_for(
+            tx,
+            found.id,
+            [each.payment_id for each in piece if found.is_old(each.state, each.accepted_at_ms, each.source)],
+        )
         if piece:
             recovery.note(tx, found.id, listed_to=piece[-1].payment_id)
         else:
             recovery.note(tx, found.id, listed_at_ms=tx.now_ms)
     return len(piece)
-
-
-def _is_old(candidate: recovery.Candidate, found: recovery.Recovery) -> bool:
-    return after_restore.is_old(
-        candidate.state,
-        candidate.accepted_at_ms,
-        candidate.source,
-        began_at_ms=found.began_at_ms,
-        jobs_until=found.jobs_until,
-    )
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------------

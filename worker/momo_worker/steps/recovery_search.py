@@ -144,7 +144,8 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
             if payment is None:
                 # Restored once more while MTN was asked; the list of the next recovery has what there is.
                 continue
-            finding = _decided(tx, parts, payment, asked, settled_at, old=found is None or _is_old(payment, found))
+            old = found is None or found.is_old(payment.state, payment.accepted_at_ms, payment.source)
+            finding = _decided(tx, parts, payment, asked, settled_at, old=old)
             if finding.outcome is None:
                 _put_off(tx, asked, settled_at)
                 continue
@@ -163,16 +164,6 @@ def _settled_at(parts: Parts, found: recovery.Recovery) -> int:
 def _visible_at(parts: Parts, left_at_ms: int) -> int:
     """When what left at that moment, at the latest, can be seen at MTN. A send of this ledger's own, after the restore, has this time, too."""
     return left_at_ms + parts.rules.call_deadline_ms + parts.rules.not_found_grace_ms
-
-
-def _is_old(payment: Payment, found: recovery.Recovery) -> bool:
-    return after_restore.is_old(
-        payment.state,
-        payment.accepted_at_ms,
-        payment.source,
-        began_at_ms=found.began_at_ms,
-        jobs_until=found.jobs_until,
-    )
 
 
 def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: int, *, old: bool) -> Finding:
