@@ -366,6 +366,17 @@ def test_a_refund_whose_collection_failed_is_rejected_at_last(restored: Restored
     assert [rejected["errors"][0]["field"] for rejected in world.rejections()] == ["refund_of"]
 
 
+def test_refunds_wait_for_a_collection_that_goes_to_the_desk_too(restored: Restored) -> None:
+    """Told as rejected, what the lost ledger had refunded would be given back once more in another way."""
+    world = restored.world
+    fresh = a_refund("fresh", "momo:jobs/900-0")
+    collection_pending_after_the_release(restored, refund_sent=lambda: (world.take(fresh), None)[1])
+    world.write("UPDATE payment SET state = 'held', held_cause = 'mismatch' WHERE idempotency_key = 'c'")
+    retried(restored)
+    assert waiting(world) == ["momo:jobs/300-0", "momo:jobs/900-0"]
+    assert world.rejections() == []
+
+
 # ---- answers of hours ago ------------------------------------------------------------------------------------------------
 
 

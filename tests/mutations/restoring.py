@@ -323,7 +323,7 @@ MUTATIONS = (
         _RULE,
         "what waits for another payment waits until that one has ended, also after the release",
         "steps/intake.py",
-        "        if back or (named and entry.waits_since_ms is not None and self.is_open(account, named, again=entry.again)):\n",
+        "        if back or (named and entry.waits_since_ms is not None and self.is_open(account, named)):\n",
         "        if back:\n",
         tests=f"{_LATER}test_a_refund_that_is_read_again_or_sent_during_the_recovery_waits_for_its_collections_end",
         beyond=_BEYOND,

@@ -15,7 +15,6 @@ from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.job_text import parse_fields
 from momo_worker.payment.tide import Copy
 from momo_worker.steps import recovery
-from momo_worker.steps.intake import AGAIN
 
 if TYPE_CHECKING:
     from tests.support.simulation import Simulation
@@ -210,20 +209,20 @@ class Restores:
         return count, due_at_ms
 
     def waiting_jobs(self) -> list[str]:
-        """Jobs that wait, but for those that were accepted once and speak of what lies on a person's desk now."""
+        """Jobs that wait, but for those that speak of what lies on a person's desk now."""
         held = "SELECT 1 FROM payment WHERE idempotency_key = :named AND state = 'held'"
         return [
             source
-            for source, door, job in self.waiting()
-            if door != AGAIN or not self.world.rows(held, named=job.get("refund_of") or job.get("replaces"))
+            for source, job in self.waiting()
+            if not self.world.rows(held, named=job.get("refund_of") or job.get("replaces"))
         ]
 
-    def waiting(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Every job that waits: its entry, its door, its fields."""
-        rows = self.world.rows("SELECT source, door, payload, envelope FROM waiting_job")
+    def waiting(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every job that waits: its entry, its fields."""
+        rows = self.world.rows("SELECT source, payload, envelope FROM waiting_job")
         return [
-            (source, door, fields_of_envelope(bytes(job)) if envelope else parse_fields(bytes(job)))
-            for source, door, job, envelope in rows
+            (source, fields_of_envelope(bytes(job)) if envelope else parse_fields(bytes(job)))
+            for source, job, envelope in rows
         ]
 
     def _release(self) -> None:

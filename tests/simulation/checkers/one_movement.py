@@ -14,8 +14,7 @@ def _on_the_desk(world: Simulation) -> dict[str, str]:
     desk = [tuple(row) for row in world.rows(sql)]
     # And so is a job that waits for what lies there.
     desk += [
-        (source, job["account"], job["operation"], job["idempotency_key"])
-        for source, _, job in world.restores.waiting()
+        (source, job["account"], job["operation"], job["idempotency_key"]) for source, job in world.restores.waiting()
     ]
     return {
         derived("momo-reference-1", str(world.parts.namespace), account, operation, key, str(number)): name
