@@ -212,7 +212,8 @@ class People:
         self._send_all_again(lost)
 
     def _send_all_again(self, lost: Sequence[SentJob]) -> None:
-        for sent in lost:
+        """Whose rejection was heard is sent by nobody again: its producer has decided otherwise."""
+        for sent in [one for one in lost if one.source not in self.world.consumer.rejections]:
             if sent.door == "celery" and sent.job is not None:
                 self._send_again(lambda job=sent.job: self._to_celery(job))
             else:
