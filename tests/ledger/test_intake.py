@@ -240,11 +240,20 @@ def test_a_job_whose_account_is_unknown_for_an_hour_is_rejected(world: World) ->
     world.take(an_entry(a_job("k", account="new"), "momo:jobs/3-0"))
     world.clock.on(HOUR / 1000 - 1)
     assert not intake.retry_waiting(world.parts, limit=100).rejected
-    world.clock.on(31)
+    world.clock.on(15 * MINUTE / 1000 + 1)
     assert intake.retry_waiting(world.parts, limit=100).rejected == ("momo:jobs/3-0",)
     (error,) = world.rejections()[0]["errors"]
     assert (error["field"], error["value"]) == ("account", "new")
     assert world.count("waiting_job") == 0
+
+
+def test_what_waits_is_tried_less_and_less_often(world: World) -> None:
+    world.take(an_entry(a_job("k", account="new"), "momo:jobs/3-0"))
+    tries = 0
+    for _ in range(300):
+        world.clock.on(10)
+        tries += bool(intake.retry_waiting(world.parts, limit=100).waiting)
+    assert 15 <= tries <= 30, "of 100, were each thirty seconds apart"
 
 
 def test_a_waiting_job_is_tried_by_one_process_at_a_time(world: World) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from momo_worker.payment.payment import Work
 
 #: How many payments a message carries.
-BATCH_SENDS = 50
+BATCH_SENDS = 100
 BATCH_LOOKS = 10
 
 

@@ -192,6 +192,13 @@ def waiting_due(tx: Tx, *, limit: int) -> list[WaitingJob]:
     return [WaitingJob(row[0], bytes(row[1]), row[2], row[3], row[4], bool(row[5])) for row in rows]
 
 
+def wake_waiting(tx: Tx) -> None:
+    """What jobs wait for may have come: each is tried again at once."""
+    tx.conn.execute(
+        text("UPDATE waiting_job SET next_try_at_ms = :now WHERE next_try_at_ms > :now"), {"now": tx.now_ms}
+    )
+
+
 def end_waiting(tx: Tx, sources: Sequence[str]) -> None:
     """Waiting is over for these, one way or the other."""
     if sources:

@@ -24,6 +24,7 @@ from urllib3.response import BaseHTTPResponse
 
 from momo_worker.clock import Clock
 from momo_worker.mtn.errors import ConfigurationError, NotDepartedError
+from momo_worker.mtn.response import Response
 from momo_worker.pacing import is_loopback
 from momo_worker.payment.verdict import Cause
 
@@ -158,7 +159,7 @@ class _Watched(HTTPConnection):
         super().send(data)
 
     def response_class(self, source: socket, *args: Any, **kwargs: Any) -> HTTPResponse:  # type: ignore[override]  # http.client only calls it
-        return HTTPResponse(_Readable(source, self.flight), *args, **kwargs)  # type: ignore[arg-type]  # and only makefile() is asked
+        return Response(_Readable(source, self.flight), *args, **kwargs)  # type: ignore[arg-type]  # and only makefile() is asked
 
 
 class _WatchedTls(_Watched, HTTPSConnection):

@@ -86,6 +86,9 @@ class Rules:
     same_again_ms: int = 10 * MINUTE
     #: A job for an account this process doesn't know waits this long before it is rejected.
     unknown_account_ms: int = 1 * HOUR
+    #: What waits is tried again after the first of these, then after an eighth of the time it has waited, then after the last.
+    waiting_job_first_ms: int = 30 * SECOND
+    waiting_job_last_ms: int = 15 * MINUTE
 
     #: A circuit opens when this many distinct payments fail by 5xx or timeout within the window.
     circuit_payments: int = 5
@@ -130,6 +133,10 @@ class Rules:
         if self.held_look_end_ms <= self.held_look_late_after_ms:
             raise RulesError("held_look_end_ms must be above held_look_late_after_ms")
         self._refuse_times_that_are_none()
+
+    def waiting_job_ms(self, waited_ms: int) -> int:
+        """How long a job that has waited for so long waits for its next try."""
+        return min(max(self.waiting_job_first_ms, waited_ms // 8), self.waiting_job_last_ms)
 
     def _refuse_times_that_are_none(self) -> None:
         for field in fields(self):

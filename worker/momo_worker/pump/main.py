@@ -27,7 +27,7 @@ from momo_worker.wiring import House, claim_redis, hand_over
 
 log = structlog.get_logger(__name__)
 
-_READ_COUNT = 100
+_READ_COUNT = 200
 _BLOCK_MS = 500
 
 

@@ -29,8 +29,6 @@ log = structlog.get_logger(__name__)
 
 #: How many of a job's problems its rejection tells: a producer that sends a thousand unknown fields has one mistake.
 _PROBLEMS_TOLD = 20
-#: How long a job for an unknown account waits between two tries.
-_WAIT_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +322,8 @@ class _Batch:
 
     def wait(self, entry: Entry, why: str) -> None:
         self.waiting.append(entry)
-        retry_at_ms = self.tx.now_ms + _WAIT_MS
+        waited_ms = self.tx.now_ms - (entry.waits_since_ms or self.tx.now_ms)
+        retry_at_ms = self.tx.now_ms + self.parts.rules.waiting_job_ms(waited_ms)
         intake.keep_waiting(
             self.tx, entry.source, entry.payload, why, retry_at_ms, door=entry.door, envelope=entry.envelope
         )

@@ -10,7 +10,7 @@ import structlog
 
 from momo_worker.commons import noticing, recording, retelling
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, moves, outbox, recovery
+from momo_worker.ledger import installation, intake, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_restore
 from momo_worker.payment.after_restore import Outcome, stream_id
@@ -261,6 +261,7 @@ def release(
             return Released(waits, done=False, held=held, let_go=let)
         recovery.note(tx, found.id, searched_at_ms=found.searched_at_ms or tx.now_ms)
         done = recovery.release(tx, actor=actor, reason=reason)
+        intake.wake_waiting(tx)
     log.info("recovery released", actor=actor, reason=reason, let_go=let, held=held, action="released")
     return Released(waits, done=done, let_go=let, held=held)
 
