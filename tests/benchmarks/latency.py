@@ -9,6 +9,7 @@ import json
 import random
 import statistics
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from tests.benchmarks.tables import Table
 from momo_worker.commons.message import Message
 from momo_worker.ledger import views
 from momo_worker.payment.payment import Work
-from momo_worker.steps.intake import Entry, new_source, take_in
+from momo_worker.steps.intake import Entry, take_in
 from momo_worker.wiring import House, hand_over
 
 _ARRIVES_SECONDS_MAX = 20.0
@@ -67,7 +68,7 @@ class Doors:
         self._celery.send_task("momo.disburse", kwargs=fields, queue="momo-intake")
 
     def intake(self, job: Job) -> None:
-        entry = Entry(new_source("bench"), json.dumps(job).encode(), "bench")
+        entry = Entry(f"bench:{uuid.uuid4()}", json.dumps(job).encode(), "bench")
         taken = take_in(self._house.parts, [entry])
         hand_over(self._house.celery, Message(Work.SEND, interactive=True, ids=taken.released))
 
