@@ -75,7 +75,8 @@ def test_everything_at_once_in_the_middle_of_the_work(corridor: Corridor) -> Non
     keys = in_the_middle(corridor, "all")
     for process in corridor.processes:
         process.ask_to_end()
-    assert [process.terminate(within_seconds=SOON_SECONDS) for process in corridor.processes] == [0] * 4
+    # Asked once: a second signal may meet an interpreter that has handed its handlers back, and then says -15.
+    assert [process.exit_code(within_seconds=SOON_SECONDS) for process in corridor.processes] == [0] * 4
     for process in corridor.processes:
         process.start()
     all_succeed(corridor, keys)

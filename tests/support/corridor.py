@@ -111,6 +111,10 @@ class Process:
     def terminate(self, *, within_seconds: float = PATIENCE_SECONDS) -> int:
         """SIGTERM; its exit code."""
         self.ask_to_end()
+        return self.exit_code(within_seconds=within_seconds)
+
+    def exit_code(self, *, within_seconds: float = PATIENCE_SECONDS) -> int:
+        """Wait for its end."""
         assert self._process is not None
         return self._process.wait(within_seconds)
 

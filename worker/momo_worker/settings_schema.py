@@ -77,6 +77,8 @@ RULE_KEYS = (
     "expires_days",
     "same_again_minutes",
     "unknown_account_minutes",
+    "waiting_job_first_seconds",
+    "waiting_job_last_minutes",
     "circuit_payments",
     "circuit_window_seconds",
     "probe_delays_minutes",
