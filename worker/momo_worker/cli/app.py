@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "refund": _entry("Give a collection back.", "pay", "refund"),
     "enqueue": _entry("Drop a job on Redis, as an application does.", "pay", "enqueue"),
     "payment": _entry("List and show payments; cancel, retry, release or resolve them.", "payment", "payment"),
+    "run": _entry("Pay many people from a file: import it and look at the draft.", "run", "run"),
     "results": _entry("Follow the results that applications read, or publish them once more.", "results", "results"),
     "pause": _entry("Stop sending at once: the kill switch.", "stops", "pause"),
     "resume": _entry("Lift a pause.", "stops", "resume"),

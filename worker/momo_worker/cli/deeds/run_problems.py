@@ -1,0 +1,31 @@
+"""The copy of a file that couldn't be imported: its rows as they were read come in, a CSV with a column of reasons beside it goes out."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from momo_worker.runs.export import plain_cell
+from momo_worker.runs.rows import Finding, Rows, by_line
+from momo_worker.runs.sheets import open_sheet, read_bytes
+
+_REASONS = "what to correct"
+
+
+def write_problems(path: Path, found: Rows, findings: Sequence[Finding], sheet: str | None) -> Path:
+    """Beside the file, under a name that says what it is; an older copy is written over."""
+    copy = path.with_name(f"{path.stem}.problems.csv")
+    reasons = by_line(findings)
+    with copy.open("w", encoding="utf-8-sig", newline="") as out:
+        writer = csv.writer(out)
+        for line in open_sheet(read_bytes(path), sheet).lines:
+            told = (
+                _REASONS if line.number == found.header_line else "; ".join(map(_short, reasons.get(line.number, [])))
+            )
+            writer.writerow([plain_cell(told), *(plain_cell(cell.text) for cell in line.cells)])
+        for finding in reasons.get(0, []):
+            writer.writerow([plain_cell(_short(finding))])
+    return copy
+
+
+def _short(finding: Finding) -> str:
+    return f"{finding.column}: {finding.reason}" + (f" ({finding.advice})" if finding.advice else "")
