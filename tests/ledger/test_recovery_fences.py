@@ -2,6 +2,7 @@
 
 from tests.support.restored import Restored
 
+from momo_worker.ledger import moves
 from momo_worker.payment.after_send import SendReport
 from momo_worker.payment.transitions import State
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
@@ -59,3 +60,20 @@ def test_a_look_after_a_recovery_is_claimed_under_such_a_fence_too(restored: Res
     world.release()
     (looking,) = polling.claim(world.parts, [found])
     assert looking.fence == world.payment(found).fence > before > lost.fence
+
+
+def test_an_acceptance_of_a_claim_that_was_lost_brings_its_attempt_along_so_that_somebody_can_ask_about_it(
+    restored: Restored,
+) -> None:
+    world = restored.world
+    lost, found = restored_after_a_claim(restored)
+    taken = SendVerdict(SendAnswer.ACCEPTED, http_status=202)
+
+    outcome.record_sends(
+        world.parts, [SendReport(found, 1, lost.number, lost.fence, lost.claimed_at_ms, taken, lost.request)]
+    )
+
+    assert world.payment(found).state is State.PENDING
+    with world.ledger.read() as tx:
+        assert moves.attempts_of(tx, [found])[found, 1].request == lost.request
+    assert restored.pay(found).state is State.SUCCESSFUL

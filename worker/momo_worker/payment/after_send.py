@@ -5,7 +5,7 @@ Evidence isn't symmetric: that MTN has it counts whoever brings it and whenever;
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from momo_worker.payment.after_restore import until_searched
@@ -26,7 +26,7 @@ from momo_worker.payment.deciding import (
 from momo_worker.payment.payment import Change, Payment, Queue, Send, Work
 from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import HeldCause, State, Trigger
-from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
+from momo_worker.payment.verdict import Cause, RenderedRequest, SendAnswer, SendVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class SendReport:
     #: When the claim was made, by the ledger's clock.
     began_at_ms: int
     verdict: SendVerdict
+    #: What was sent, from the store: a ledger that has lost the claim keeps it with the answer.
+    request: RenderedRequest | None = field(default=None, repr=False)
 
 
 def as_recorded(report: SendReport, *, unbroken: bool) -> SendAnswer:

@@ -58,6 +58,7 @@ def _record_send_batch(parts: Parts, reports: Sequence[after_send.SendReport]) -
         lost = _lost_claim(payments, reports)
         reports = _of_known(payments, reports)
         sends = moves.sends_of(tx, list(payments))
+        moves.add_attempts(tx, _lost_attempts(tx, payments, reports, sends))
         told: list[recording.Told] = []
         closed: list[gatekeeping.Closed | None] = []
         for (account, product), group in _by_product(payments, reports).items():
@@ -79,6 +80,25 @@ def _lost_claim(payments: dict[str, Payment], reports: Sequence[Report]) -> Repo
         if report.payment_id not in payments or payments[report.payment_id].fence < report.fence
     ]
     return max(lost, key=lambda report: report.began_at_ms, default=None)
+
+
+def _lost_attempts(
+    tx: Tx, payments: dict[str, Payment], reports: Sequence[after_send.SendReport], sends: dict[str, list[Send]]
+) -> list[Attempt]:
+    """Attempts that MTN has and this ledger, restored under the call, has not: as they were sent, or nobody could ask about them."""
+    heard = [
+        (payments[report.payment_id].but(attempt=report.attempt), report.request)
+        for report in reports
+        if report.verdict.answer is SendAnswer.ACCEPTED
+        and all((send.attempt, send.fence) != (report.attempt, report.fence) for send in sends[report.payment_id])
+    ]
+    stored = moves.attempts_of(tx, [payment.id for payment, _ in heard])
+    lost = {
+        payment.id: Attempt.of(payment, request, tx.now_ms)
+        for payment, request in heard
+        if request is not None and (payment.id, payment.attempt) not in stored
+    }
+    return list(lost.values())
 
 
 def _of_known(payments: dict[str, Payment], reports: Sequence[Report]) -> list[Report]:

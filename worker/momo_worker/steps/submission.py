@@ -277,7 +277,9 @@ def _post(parts: Parts, permit: _Permit, item: Claimed, *, secondary: bool) -> a
     began = parts.clock.elapsed()
     verdict = parts.client_for(item.account, item.product).send(item.request, depart, secondary=secondary)
     parts.counters.called(item.product.value, "send", verdict.answer.value, parts.clock.elapsed() - began)
-    return after_send.SendReport(item.payment_id, item.attempt, item.number, item.fence, item.claimed_at_ms, verdict)
+    return after_send.SendReport(
+        item.payment_id, item.attempt, item.number, item.fence, item.claimed_at_ms, verdict, item.request
+    )
 
 
 def _repetition(parts: Parts, item: Claimed, report: after_send.SendReport) -> bool | None:
