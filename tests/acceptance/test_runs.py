@@ -20,11 +20,13 @@ def test_the_template_imports_as_it_is_written_as_csv_and_as_a_workbook(town: To
         file = str(tmp_path / f"example.{kind}")
         written = town.momo("run", "template", file)
         again = town.momo("run", "template", file)
+        other = town.momo("run", "template", str(tmp_path / f"other.{kind}"), "--operation", "refund", "--json")
         made = town.momo("run", "import", file, "--name", f"template-{kind}", "--json")
 
         assert (written.code, again.code, made.code) == (0, 1, 0), (written, again, made)
         assert f"momo run import {file}" in written.out
         assert "nothing was written over" in again.err
+        assert (other.json["rows"], (tmp_path / f"other.{kind}").is_file()) == (2, True)
         assert (made.json["state"], made.json["rows"], made.json["currency"]) == ("draft", 2, "EUR")
         assert made.json["columns"]["number"] == "number"
 

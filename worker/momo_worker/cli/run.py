@@ -64,9 +64,10 @@ def template(
     operation: Annotated[str, typer.Option(help="disburse, refund or collect.")] = "disburse",
     account: Account = "default",
     columns: Annotated[bool, typer.Option("--columns", help="List the headers that are understood instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write an example file to fill in."""
-    run_template.template(file, operation, account, columns=columns)
+    run_template.template(file, operation, account, columns=columns, as_json=as_json)
 
 
 @run.command("list")

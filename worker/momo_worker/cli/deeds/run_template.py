@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 
 from momo_worker.cli.deeds.reading import quiet_settings
-from momo_worker.cli.saying import AnswerIsNo, WrongUse, say
+from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.payment.payment import Operation
 from momo_worker.runs.columns import HEADERS
 
@@ -21,8 +21,11 @@ _SANDBOX = "46733123450"
 _PEOPLE = (("EMP-0001", "Amina Nakato", "150000"), ("EMP-0002", "Joseph Okello", "275000"))
 
 
-def template(file: str, operation: str, account: str, *, columns: bool) -> None:
+def template(file: str, operation: str, account: str, *, columns: bool, as_json: bool) -> None:
     """Write two rows to be replaced, with every column that the operation reads."""
+    if columns and as_json:
+        say_json({column.value: list(headers) for column, headers in HEADERS.items()})
+        return
     if columns:
         for column, headers in HEADERS.items():
             say(f"{column.value:<11} {', '.join(headers)}")
@@ -37,6 +40,9 @@ def template(file: str, operation: str, account: str, *, columns: bool) -> None:
         _write(path, rows)
     except FileExistsError:
         raise AnswerIsNo(f"{file} is there already, and nothing was written over it; name another file") from None
+    if as_json:
+        say_json({"file": file, "rows": len(rows) - 1})
+        return
     say(f"{file} is written: {len(rows) - 1} rows to replace. Then: momo run import {file} --name salary-2026-12")
 
 
