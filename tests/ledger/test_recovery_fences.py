@@ -4,6 +4,7 @@ from tests.support.restored import Restored
 
 from momo_worker.ledger import moves
 from momo_worker.payment.after_send import SendReport
+from momo_worker.payment.payment import Attempt
 from momo_worker.payment.transitions import State
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
 from momo_worker.steps import outcome, polling, submission
@@ -77,3 +78,16 @@ def test_an_acceptance_of_a_claim_that_was_lost_brings_its_attempt_along_so_that
     with world.ledger.read() as tx:
         assert moves.attempts_of(tx, [found])[found, 1].request == lost.request
     assert restored.pay(found).state is State.SUCCESSFUL
+
+
+def test_an_attempt_that_is_in_the_store_is_sent_from_there_though_no_send_of_it_was_counted(
+    restored: Restored,
+) -> None:
+    world = restored.world
+    lost, found = restored_after_a_claim(restored)
+    with world.ledger.write() as tx:
+        moves.add_attempts(tx, [Attempt.of(world.payment(found), lost.request, tx.now_ms)])
+    assert world.payment(found).sends == 0
+    world.release()
+    (again,) = submission.claim(world.parts, [found])
+    assert again.request == lost.request

@@ -174,6 +174,14 @@ def test_a_killed_import_leaves_the_draft_that_has_the_name(world: World) -> Non
     assert states(world) == [("salary-2026-12", 3, "draft")]
 
 
+def test_rows_of_a_draft_are_never_taken_away(world: World) -> None:
+    made = imported(world, wanted(a_file(*people(3), people(1)[0])))
+    with world.ledger.write() as tx:
+        assert runs.forget_rows(tx, made.run.id, limit=10) == 0
+        assert len(runs.findings_of(tx, made.run.id)) == len(made.findings) == 1
+    assert len(rows_of(world, made.run.id)) == 4
+
+
 def test_of_two_who_import_at_once_each_draft_is_whole_or_refused(world: World) -> None:
     want = wanted(a_file(*people(1_100)))
     outcomes = side_by_side(lambda: imported(world, want), lambda: imported(world, replace(want, maker="eve")))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from momo_worker.ledger.engine import Tx
@@ -122,11 +122,18 @@ def counted(tx: Tx, run_id: str) -> tuple[int, int]:
 
 
 def forget_rows(tx: Tx, run_id: str, *, limit: int) -> int:
-    """Take a piece of a half-imported run's rows and findings away; returns how many rows that was."""
-    places = "SELECT place FROM run_row WHERE run_id = :run ORDER BY place LIMIT :limit"
-    statement = text(f"DELETE FROM run_row WHERE run_id = :run AND place IN ({places})")  # noqa: S608 - a constant of ours
-    tx.conn.execute(delete(run_finding).where(run_finding.c.run_id == run_id))
-    return tx.conn.execute(statement, {"run": run_id, "limit": limit}).rowcount
+    """Take a piece of a half-imported run's rows and its findings away; never of a draft. Returns how many rows that was."""
+    values = {"run": run_id, "limit": limit}
+    tx.conn.execute(_FORGET_FINDINGS, values)
+    return tx.conn.execute(_FORGET_ROWS, values).rowcount
+
+
+_HALF = "EXISTS (SELECT 1 FROM run WHERE id = :run AND state = 'importing')"
+_FORGET_FINDINGS = text(f"DELETE FROM run_finding WHERE run_id = :run AND {_HALF}")  # noqa: S608 - constants of ours
+_FORGET_ROWS = text(
+    "DELETE FROM run_row WHERE run_id = :run AND place IN "  # noqa: S608 - constants of ours
+    f"(SELECT place FROM run_row WHERE run_id = :run ORDER BY place LIMIT :limit) AND {_HALF}"
+)
 
 
 def add_rows(tx: Tx, run_id: str, rows: Sequence[RunRow]) -> None:

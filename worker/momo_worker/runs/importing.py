@@ -125,10 +125,10 @@ def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Row
         if before is not None and before.state not in ("importing", "superseded", "cancelled"):
             return Imported(before, tuple(runs.findings_of(tx, this)), repeated=True)
         _refuse_after_release(tx, wanted, rows)
-    _forget(ledger, this)
-    with ledger.write() as tx:
+        # In one transaction with the look at it: from here on it is no draft, and nobody takes its rows for one's.
         new = _run(this, wanted, found, tx.now_ms)
         runs.add(tx, new)
+    _forget(ledger, this)
     findings = _numbered(_asked(ledger, new, found.rows, wanted), found.warnings)
     try:
         _write_pieces(ledger, this, rows, findings, progress)
