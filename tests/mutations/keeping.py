@@ -168,7 +168,7 @@ MUTATIONS = (
         "M13",
         "claims leave out what is paused",
         "steps/submission.py",
-        "        return where in self._closed or any(pause.covers(*where) for pause in self._pauses)",
+        "        return where in self._closed or any(pause.covers(*where, payment.run) for pause in self._pauses)",
         "        return where in self._closed",
         mood="pauses=1 message_late=0.3",
     ),

@@ -78,6 +78,8 @@ class Account:
     pace: Pace = Pace()
     same_again: SameAgain = SameAgain.WARN
     direct_limit: DirectLimit = DirectLimit()
+    #: Beyond this much within 24 hours, in minor units, runs need a second approver; None asks for one only.
+    second_approval_above_minor: int | None = None
     #: Refunds by MTN's refund operation; True pays them as a transfer.
     refund_by_transfer: bool = False
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from momo_worker.celery_settings import QUEUE_KEYS
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import outbox, recovery, stops, views
+from momo_worker.ledger import outbox, recovery, run_release, stops, views
 from momo_worker.ledger.engine import Tx
 from momo_worker.metrics import Reading
 from momo_worker.payment.payment import Queue, Work
@@ -16,6 +16,9 @@ from momo_worker.payment.transitions import State
 from momo_worker.streams import JobsStream
 
 log = structlog.get_logger(__name__)
+
+#: States in which nobody has anything to do.
+_RUNS_AT_REST = frozenset({"settled", "cancelled", "superseded"})
 
 
 def readings(parts: Parts, client: redis.Redis) -> Iterator[Reading]:
@@ -41,6 +44,10 @@ def _ledger(tx: Tx, parts: Parts) -> Iterator[Reading]:
     yield Reading("momo_outbox_lag_seconds", (), max(0, tx.now_ms - oldest) / 1000 if oldest else 0)
     for pause in stops.pauses(tx):
         yield Reading("momo_paused", (("account", pause.account), ("product", pause.product), ("run", pause.run)), 1)
+    for state, count, oldest_ms in run_release.by_state(tx):
+        yield Reading("momo_runs", (("state", state),), count)
+        if state not in _RUNS_AT_REST:
+            yield Reading("momo_runs_oldest_age_seconds", (("state", state),), max(0, tx.now_ms - oldest_ms) / 1000)
     restored = recovery.current(tx)
     if restored is not None:
         yield Reading("momo_recovery", (("why", restored.why),), 1)

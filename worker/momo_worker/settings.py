@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from momo_worker import settings_files
 from momo_worker.accounts import Account
+from momo_worker.approval.people import Entry, PeopleError, first_approver
 from momo_worker.payment.payment import Product
 from momo_worker.payment.rules import DAY, HOUR, SECOND, Rules, RulesError
 from momo_worker.redis_url import check_redis_url
@@ -74,6 +75,13 @@ class Settings:
     #: Due work, and results, that are allowed and later than this aren't moving: /healthz goes red.
     health_late_ms: int
     health_results_late_ms: int
+    #: Whom every approver's chain of signatures begins with; None: nobody can approve a run.
+    first_approver: Entry | None
+    maker_signs: bool
+    #: How many rows of a run stand ready to be sent at a time.
+    run_ahead_rows: int
+    #: What is kept for fees when a balance is held against what a run needs.
+    fee_margin: Decimal
     #: Sandbox products that have a subscription key and wait for `momo provision`.
     subscription_keys: Mapping[tuple[str, Product], str] = field(repr=False)
 
@@ -242,8 +250,22 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         health_results_late_ms=_in_ms(
             written.health.results_late_seconds, SECOND, where("health", "results_late_seconds"), problems
         ),
+        first_approver=_first_approver(written.approvals.first_approver, where, problems),
+        maker_signs=written.approvals.maker_signs,
+        run_ahead_rows=written.approvals.ahead_rows,
+        fee_margin=written.approvals.fee_margin_percent / 100,
         subscription_keys=read.subscription_keys,
     )
+
+
+def _first_approver(text: str, where: _Where, problems: Problems) -> Entry | None:
+    if not text:
+        return None
+    try:
+        return first_approver(text)
+    except PeopleError as error:
+        problems.add(where("approvals", "first_approver"), str(error), "`momo approver add NAME` prints it")
+        return None
 
 
 def _accounts(config: Path, written: Written, where: _Where, problems: Problems) -> Read:

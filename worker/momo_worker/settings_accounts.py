@@ -236,6 +236,9 @@ def _account(
             _limit(name, "direct_limit_per_payment", section.direct_limit_per_payment, market, where, problems),
             _limit(name, "direct_limit_per_day", section.direct_limit_per_day, market, where, problems),
         ),
+        second_approval_above_minor=_limit(
+            name, "second_approval_above", section.second_approval_above, market, where, problems
+        ),
         refund_by_transfer=section.refund_by == "transfer",
     )
 

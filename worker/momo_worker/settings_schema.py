@@ -138,6 +138,13 @@ class HealthSection(Section):
     results_late_seconds: Duration = Decimal(60)
 
 
+class ApprovalsSection(Section):
+    first_approver: str = ""
+    maker_signs: bool = True
+    ahead_rows: Annotated[int, Field(ge=1, le=10_000)] = 300
+    fee_margin_percent: Annotated[Decimal, Field(ge=0, le=50, allow_inf_nan=False)] = Decimal(1)
+
+
 class PaceSection(Section):
     look_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().look_apart_ms
     send_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().send_apart_ms
@@ -170,6 +177,7 @@ class AccountSection(Section):
     same_again: Literal["off", "warn", "hold"] = "warn"
     direct_limit_per_payment: str | None = None
     direct_limit_per_day: str | None = None
+    second_approval_above: str | None = None
     refund_by: Literal["refund", "transfer"] = "refund"
     pace: AccountPaceSection = AccountPaceSection()
     collection: ProductSection = ProductSection()
@@ -191,6 +199,7 @@ class Written(Section):
     health: HealthSection = HealthSection()
     rules: RulesSection = RulesSection()  # type: ignore[valid-type]  # made from RULE_KEYS above
     pace: PaceSection = PaceSection()
+    approvals: ApprovalsSection = ApprovalsSection()
     accounts: dict[str, AccountSection] = Field(default_factory=dict)
 
 
@@ -202,6 +211,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "health": HealthSection,
     "rules": RulesSection,
     "pace": PaceSection,
+    "approvals": ApprovalsSection,
 }
 
 #: Leaves whose value is a secret: never in worker.toml, never in an error, and each may come as `…_FILE`.

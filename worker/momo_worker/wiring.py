@@ -3,16 +3,19 @@
 import random
 import threading
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR
 from functools import partial
 
 import redis
+import structlog
 from celery import Celery
 from prometheus_client import CollectorRegistry
 
+from momo_worker.approvers_file import FILE_NAME, ApproversFile
 from momo_worker.celery_settings import BULK, INTERACTIVE, celery_settings
 from momo_worker.clock import Clock, SystemClock
 from momo_worker.commons.message import Message
-from momo_worker.commons.parts import Client, Parts
+from momo_worker.commons.parts import Approvals, Client, Parts
 from momo_worker.commons.runner import ThreadRunner
 from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import installation
@@ -20,6 +23,7 @@ from momo_worker.ledger.engine import Ledger, OtherLedgerError
 from momo_worker.ledger.revision import check_current
 from momo_worker.metrics import Metrics
 from momo_worker.mtn.client import MtnClient
+from momo_worker.mtn.errors import MtnError
 from momo_worker.mtn.reasons import explain
 from momo_worker.mtn.token import TokenSource
 from momo_worker.mtn.wire import render
@@ -33,6 +37,8 @@ from momo_worker.settings import Settings
 from momo_worker.streams import LEDGER_KEY
 from momo_worker.tide_copies import TideFile, TideInRedis
 from momo_worker.transport import Amqp
+
+log = structlog.get_logger(__name__)
 
 SUBMIT_TASK = "momo_worker.submit"
 LOOK_TASK = "momo_worker.look"
@@ -48,6 +54,7 @@ class House:
     redis: redis.Redis
     metrics: Metrics
     celery: Celery
+    clients: "Clients"
 
 
 class Clients:
@@ -71,6 +78,18 @@ class Clients:
             if found is None:
                 found = self._made[account, product] = self._make(account, product)
             return found
+
+    def available_minor(self, account: str, product: Product) -> int | None:
+        """What MTN says is in an account's wallet, in minor units; None where it doesn't say, or speaks of another currency."""
+        currency = self._settings.accounts[account].market.currency
+        try:
+            read = self.of(account, product).balance()
+        except MtnError as error:
+            log.warning("a balance can't be read", account=account, product=product.value, why=str(error))
+            return None
+        if read.currency != currency.code:
+            return None
+        return int(read.available.scaleb(currency.exponent).to_integral_value(ROUND_FLOOR))
 
     def _make(self, name: str, product: Product) -> MtnClient:
         account = self._settings.accounts[name]
@@ -139,6 +158,7 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         claim_redis(client, us.ledger_id)
     metrics = Metrics(CollectorRegistry(), (*FIELDS, *ENVELOPE_PARTS))
     slots = RedisSlots(Limiter(client, clock), clock)
+    clients = Clients(settings, client, clock, metrics)
     parts = Parts(
         ledger=ledger,
         accounts=settings.accounts,
@@ -147,13 +167,14 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         # Jitter only; nothing that names or decides a payment is drawn.
         rng=random.Random(),  # noqa: S311
         namespace=us.namespace,
-        client_for=Clients(settings, client, clock, metrics),
+        client_for=clients,
         slots=slots,
         runner=ThreadRunner(settings.call_threads),
         counters=metrics,
         explain=_explained,
         render=render,
         tidemark=_tidemark(settings, client, us),
+        approvals=approvals_of(settings),
     )
     return House(
         settings,
@@ -162,7 +183,14 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         client,
         metrics,
         celery_app(settings, concurrency=concurrency or settings.threads),
+        clients,
     )
+
+
+def approvals_of(settings: Settings) -> Approvals:
+    """Who counts under runs, for this process."""
+    file = ApproversFile(settings.config_folder / FILE_NAME, settings.first_approver)
+    return Approvals(file.people, settings.maker_signs)
 
 
 def _tidemark(settings: Settings, client: redis.Redis, us: installation.Installation) -> Tidemark:

@@ -16,3 +16,9 @@ Wait = Annotated[
     ),
 ]
 By = Annotated[str, typer.Option("--by", help="Who decides; default: the user of this machine.")]
+PassphraseFile = Annotated[
+    str | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="Where the key's passphrase stands; - reads standard input."
+    ),
+]

@@ -1,22 +1,25 @@
-"""The words of `momo run`: import a file, look at its draft, answer what it asks."""
+"""The words of `momo run`: import a file, look at its draft, answer what it asks; sign, release, watch, hold and end it."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from momo_worker.cli.lazy import late
-from momo_worker.cli.options import Account, AnyAccount, By, Json
+from momo_worker.cli.options import Account, AnyAccount, By, Json, PassphraseFile
 
 if TYPE_CHECKING:
-    from momo_worker.cli.deeds import run_import, run_template
+    from momo_worker.cli.deeds import run_import, run_releasing, run_signing, run_template, run_watching
     from momo_worker.cli.deeds import runs as deeds
 else:
+    run_releasing = late("momo_worker.cli.deeds.run_releasing")
+    run_signing = late("momo_worker.cli.deeds.run_signing")
+    run_watching = late("momo_worker.cli.deeds.run_watching")
     run_import = late("momo_worker.cli.deeds.run_import")
     run_template = late("momo_worker.cli.deeds.run_template")
     deeds = late("momo_worker.cli.deeds.runs")
 
 run = typer.Typer(
-    help="Pay many people from a file: import and look at what it would pay.",
+    help="Pay many people from a file: import it, have it approved, release it, follow it.",
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -105,3 +108,96 @@ def answer(
 ) -> None:
     """Answer what a draft asks: people who stand in it twice, rows that another run has, a file that was imported before."""
     deeds.answer(name, text=text, findings=finding or [], account=account, by=by, as_json=as_json)
+
+
+As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who signs, with a key on this machine.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, in a few words; it is kept.")]
+
+
+@run.command("submit")
+def submit(
+    name: Name,
+    by: As = "",
+    account: Account = "default",
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Sign a draft as its maker, for others to approve."""
+    run_signing.sign(name, role="maker", by=by, account=account, file=passphrase_file, as_json=as_json)
+
+
+@run.command("approve")
+def approve(
+    name: Name,
+    by: As = "",
+    account: Account = "default",
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Sign exactly these rows as an approver. Nobody approves what they made."""
+    run_signing.sign(name, role="approver", by=by, account=account, file=passphrase_file, as_json=as_json)
+
+
+@run.command("reopen")
+def reopen(name: Name, reason: Reason = "", account: Account = "default", by: By = "", as_json: Json = False) -> None:
+    """Take all signatures off a run that isn't released, so that it is signed anew."""
+    run_signing.reopen(name, reason=reason, account=account, by=by, as_json=as_json)
+
+
+@run.command("release")
+def release(
+    name: Name,
+    first: Annotated[
+        int | None, typer.Option("--first", metavar="N", min=1, help="Only the first N rows, as a trial.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="WHEN", help="Not before: 2026-12-28T06:00:00+03:00, or 90m, 2d from now."),
+    ] = None,
+    account: Account = "default",
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Let an approved run go. The pump pays its rows one after another."""
+    run_releasing.release(name, first=first, at=at, account=account, by=by, as_json=as_json)
+
+
+@run.command("pause")
+def pause(name: Name, reason: Reason = "", account: Account = "default", by: By = "", as_json: Json = False) -> None:
+    """Hold a run: no row of it leaves any more. What MTN has is followed to its end."""
+    run_releasing.pause(name, reason=reason, account=account, by=by, as_json=as_json)
+
+
+@run.command("resume")
+def resume(
+    name: Name,
+    reason: Reason = "",
+    again_unfunded: Annotated[
+        bool, typer.Option("--again-unfunded", help="Try rows again that failed for want of money.")
+    ] = False,
+    account: Account = "default",
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Let a run that was paused go on."""
+    run_releasing.resume(name, reason=reason, again_unfunded=again_unfunded, account=account, by=by, as_json=as_json)
+
+
+@run.command("cancel")
+def cancel(name: Name, reason: Reason = "", account: Account = "default", by: By = "", as_json: Json = False) -> None:
+    """End a run: rows that weren't sent never are."""
+    run_releasing.cancel(name, reason=reason, account=account, by=by, as_json=as_json)
+
+
+@run.command("watch")
+def watch(
+    name: Name,
+    account: Account = "default",
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0, help="Give up after so long; exit code 1 if it isn't over by then.")
+    ] = 86_400.0,
+    as_json: Json = False,
+) -> int:
+    """Follow a run: counts, money, rate, and when it will be done at this pace."""
+    return run_watching.watch(name, account=account, once=once, seconds=seconds, as_json=as_json)

@@ -12,20 +12,23 @@ from momo_worker.payment.job import Job, Problem
 from momo_worker.payment.payment import Operation, Payment
 from momo_worker.payment.transitions import State
 
+#: Counted, since approvals depend on it, and never refused.
+_NO_LIMIT = 2**62
 _PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
 
 
 def count_against_limits(
-    tx: Tx, payment: Payment, job: Job, account: Account, *, again: bool = False
+    tx: Tx, payment: Payment, job: Job, account: Account, *, direct: bool = True
 ) -> Problem | None:
     """Count a payment against everything it may not exceed; returns why it may not be, and then nothing was counted.
 
-    `again`: it was accepted once by a ledger that was lost, so the account's direct limit, which was kept then, refuses it no more.
+    Not `direct`: it was accepted once by a ledger that was lost, so the account's direct limit, which was kept then, refuses it no more.
+    Nor does that limit speak of a run's rows, which people have signed.
     """
     problem = _replaces_problem(tx, payment, job) or _refund_problem(tx, payment, job)
     if problem is not None:
         return problem
-    problem = None if again else _direct_limit_problem(tx, payment, account)
+    problem = _direct_limit_problem(tx, payment, account) if direct and not payment.run else None
     if problem is not None and payment.refund_of is not None:
         # It was counted against its collection and is refused after all.
         moves.change_refunded(tx, payment.refund_of, -payment.amount_minor)
@@ -77,9 +80,9 @@ def _direct_limit_problem(tx: Tx, payment: Payment, account: Account) -> Problem
     amount, advice = str(payment.amount_minor), "pay it in an approved run, or have the account's direct_limit raised"
     if limit.per_payment_minor is not None and payment.amount_minor > limit.per_payment_minor:
         return Problem("amount", amount, "is above the account's direct limit per payment", advice)
-    if limit.per_day_minor is None:
+    if limit.per_day_minor is None and account.second_approval_above_minor is None:
         return None
     day = datetime.fromtimestamp(tx.now_ms / 1000, UTC).date().isoformat()
-    if intake.add_outflow(tx, payment.account, day, payment.amount_minor, limit.per_day_minor):
+    if intake.add_outflow(tx, payment.account, day, payment.amount_minor, limit.per_day_minor or _NO_LIMIT):
         return None
     return Problem("amount", amount, "would exceed the account's direct limit of today", advice)

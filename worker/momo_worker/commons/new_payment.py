@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons.parts import Parts
@@ -10,26 +11,32 @@ from momo_worker.ledger import intake, moves
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.job import Job, JobError, Problem, shown
 from momo_worker.payment.notes import fold_note
-from momo_worker.payment.payment import PRODUCT_OF, Lane, Operation, Payment, Queue, Work
+from momo_worker.payment.payment import PRODUCT_OF, RUN_KEYS, Lane, Operation, Payment, Queue, Work
 from momo_worker.payment.reference import body_digest, payment_id, reference_id
 from momo_worker.payment.transitions import State, Trigger
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a job came from, and when."""
+
+    source: str
+    #: The run whose row it is, '' for none.
+    run: str
+    now_ms: int
+
+
 def new_payment(
-    parts: Parts,
-    job: Job,
-    account: Account,
-    *,
-    now_ms: int,
-    source: str,
-    refunded: Payment | None,
-    replaced: Payment | None,
+    parts: Parts, job: Job, account: Account, origin: Origin, *, refunded: Payment | None, replaced: Payment | None
 ) -> Payment:
     """The payment of a job, accepted now; `refunded` and `replaced` are the payments that the job names by their keys."""
+    now_ms = origin.now_ms
     ours = payment_id(parts.namespace, account.name, job.idempotency_key)
     default_note = fold_note(job.external_id or job.idempotency_key, "Payment")
     start = max(now_ms, job.not_before_ms or 0)
-    lasts = parts.rules.collect_expires_ms if job.operation is Operation.COLLECT else parts.rules.expires_ms
+    # A customer at the till is gone after ten minutes; who is asked by a run isn't standing there.
+    at_till = job.operation is Operation.COLLECT and not origin.run
+    lasts = parts.rules.collect_expires_ms if at_till else parts.rules.expires_ms
     fresh = Payment(
         id=ours,
         account=account.name,
@@ -49,7 +56,7 @@ def new_payment(
         refund_of=refunded.id if refunded else None,
         replaces=replaced.id if replaced else None,
         environment=account.market.target_environment,
-        source=source,
+        source=origin.source,
         accepted_at_ms=now_ms,
         not_before_ms=job.not_before_ms,
         not_after_ms=start + lasts if job.not_after_ms is None else job.not_after_ms,
@@ -60,10 +67,20 @@ def new_payment(
         work=Work.SEND,
         queue=Queue.INTERACTIVE if job.lane is Lane.INTERACTIVE else Queue.BULK,
         due_at_ms=start,
+        run=origin.run,
     )
     # A customer is waiting: released with the insert, so that no pump's tick stands between the job and its send.
     at_once = job.lane is Lane.INTERACTIVE and start <= now_ms
     return fresh.but(released_until_ms=now_ms + parts.rules.release_ms) if at_once else fresh
+
+
+def check_key_is_free(job: Job, run: str) -> None:
+    """Keys of runs are theirs: a payment that has one is only sent under what people signed. Raises JobError."""
+    if job.idempotency_key.startswith(RUN_KEYS) and not run:
+        advice = (
+            f"begin the key with something else than {RUN_KEYS}; rows of a run are released with `momo run release`"
+        )
+        raise JobError([Problem("idempotency_key", job.idempotency_key, "is kept for rows of bulk runs", advice)])
 
 
 def look_alikes(tx: Tx, candidates: Sequence[tuple[Payment, Account]], within_ms: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from momo_worker.accounts import Account
+from momo_worker.approval.people import NOBODY, People
 from momo_worker.clock import Clock
 from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger.engine import Ledger
@@ -65,6 +66,14 @@ class CallRunner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Approvals:
+    """Who counts under runs, asked each time since a person may be signed in while a worker runs; and whether makers sign, too."""
+
+    people: Callable[[], People] = lambda: NOBODY
+    maker_signs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything the steps are made with."""
 
@@ -81,3 +90,4 @@ class Parts:
     explain: Callable[[str | None], dict[str, str] | None]
     render: Callable[..., RenderedRequest]
     tidemark: Tidemark = field(default_factory=Tidemark)
+    approvals: Approvals = Approvals()

@@ -16,8 +16,10 @@ PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
 SEND_FIELDS = tuple(field.name for field in fields(Send))
 ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 
-#: What an UPDATE of a payment may write; what was asked for never changes, and what was refunded is only ever counted (M14).
-MUTABLE_FIELDS = tuple(name for name in PAYMENT_FIELDS[PAYMENT_FIELDS.index("state") :] if name != "refunded_minor")
+#: What an UPDATE of a payment may write; what was asked for, and for which run, never changes; what was refunded is only counted (M14).
+MUTABLE_FIELDS = tuple(
+    name for name in PAYMENT_FIELDS[PAYMENT_FIELDS.index("state") :] if name not in ("refunded_minor", "run")
+)
 
 _PAYMENT_ENUMS: dict[str, dict[str, Enum]] = {
     name: {member.value: member for member in kind}

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -84,4 +85,55 @@ run_finding = Table(
     Column("answered_by", String(64)),
     Column("answered_at_ms", BigInteger),
     PrimaryKeyConstraint("run_id", "number"),
+)
+
+# A run that may pay: rows up to one place may become payments, and rows up to another have been handed to intake.
+run_release = Table(
+    "run_release",
+    metadata,
+    Column("run_id", String(36), ForeignKey("run.id"), primary_key=True),
+    Column("released_to", Integer, nullable=False),
+    Column("fed_to", Integer, nullable=False),
+    Column("starts_at_ms", BigInteger, nullable=False),
+    Column("released_at_ms", BigInteger, nullable=False),
+    Column("released_by", String(64), nullable=False),
+    # Which pump hands rows over at this moment: two would only say everything twice.
+    Column("leased_until_ms", BigInteger, nullable=False),
+    # The last twenty percent that were told.
+    Column("told_percent", Integer, nullable=False),
+    CheckConstraint("fed_to >= 0 AND fed_to <= released_to", name="fed_within"),
+)
+# How many of a run's payments stand where, and which of them are still to be sent.
+_OF_A_RUN = text("run <> ''")
+Index(
+    "ix_payment_run",
+    schema.payment.c.run,
+    schema.payment.c.state,
+    postgresql_where=_OF_A_RUN,
+    sqlite_where=_OF_A_RUN,
+)
+
+# What people signed, with the terms that are not the run's own columns; a tree's root stands in each.
+run_signature = Table(
+    "run_signature",
+    metadata,
+    Column("run_id", String(36), ForeignKey("run.id"), nullable=False),
+    Column("role", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("root", String(64), nullable=False),
+    Column("earliest_ms", BigInteger, nullable=False),
+    Column("needed", Integer, nullable=False),
+    Column("signed_at_ms", BigInteger, nullable=False),
+    Column("signature", String(100), nullable=False),
+    PrimaryKeyConstraint("run_id", "role", "name"),
+)
+
+# The way from each row's leaf to the signed root. Worth nothing by itself: another path leads to another root.
+run_path = Table(
+    "run_path",
+    metadata,
+    Column("run_id", String(36), ForeignKey("run.id"), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("path", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run_id", "place"),
 )

@@ -23,9 +23,9 @@ class Pause:
     actor: str
     paused_at_ms: int
 
-    def covers(self, account: str, product: str) -> bool:
-        """Whether it stops sends of this account and product."""
-        return self.run == "" and self.account in ("", account) and self.product in ("", product)
+    def covers(self, account: str, product: str, run: str = "") -> bool:
+        """Whether it stops sends of this account and product, of a run's rows where one is named."""
+        return self.run in ("", run) and self.account in ("", account) and self.product in ("", product)
 
     @property
     def scope(self) -> str:
@@ -50,6 +50,13 @@ class Gate:
     probe_at_ms: int | None = None
     probe_step: int = 0
     bad_requests: int = 0
+
+
+#: Of sends, what belongs to no run that is paused; for statements over `payment` that have the kind of work as `:work`.
+NO_PAUSED_RUN = (
+    "(:work <> 'send' OR payment.run = '' "
+    "OR payment.run NOT IN (SELECT s.run FROM pause AS s WHERE s.lifted_at_ms IS NULL AND s.run <> ''))"
+)
 
 
 def pauses(tx: Tx) -> list[Pause]:

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from momo_worker.ledger import schema
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.rows import payment_columns, payment_from
+from momo_worker.ledger.stops import NO_PAUSED_RUN
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import FINAL_STATES, State, Trigger
 
@@ -72,8 +73,8 @@ class DueLag:
 
 
 _DUE = text(
-    "SELECT due_at_ms FROM payment WHERE account = :account AND product = :product AND work = :work AND queue = :queue "
-    "AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1"
+    "SELECT due_at_ms FROM payment WHERE account = :account AND product = :product AND work = :work AND queue = :queue "  # noqa: S608 - a constant of ours
+    f"AND due_at_ms IS NOT NULL AND {NO_PAUSED_RUN} ORDER BY due_at_ms LIMIT 1"
 )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, bindparam, case, text, update
 
 from momo_worker.ledger import schema
 from momo_worker.ledger.engine import NOW_IS_OLD_MS, Tx
+from momo_worker.ledger.stops import NO_PAUSED_RUN
 from momo_worker.payment.payment import Product, Queue, Work
 
 
@@ -38,7 +39,7 @@ WITH due AS MATERIALIZED (
       AND due_at_ms IS NOT NULL AND due_at_ms <= :now
       AND (released_until_ms IS NULL OR released_until_ms <= :now)
       AND (lease_until_ms IS NULL OR lease_until_ms <= :now)
-      AND state <> 'sending'
+      AND state <> 'sending' AND {no_paused_run}
     ORDER BY due_at_ms
     LIMIT :limit
     {lock}
@@ -48,8 +49,8 @@ FROM due WHERE payment.id = due.id
 RETURNING payment.id, payment.claims_since_word
 """
 _release = {
-    "sqlite": text(_RELEASE.format(lock="")),
-    "postgresql": text(_RELEASE.format(lock="FOR UPDATE SKIP LOCKED")),
+    "sqlite": text(_RELEASE.format(lock="", no_paused_run=NO_PAUSED_RUN)),
+    "postgresql": text(_RELEASE.format(lock="FOR UPDATE SKIP LOCKED", no_paused_run=NO_PAUSED_RUN)),
 }
 
 _OUTSTANDING = text(
@@ -66,7 +67,7 @@ _PERMIT = text(
       AND NOT EXISTS (SELECT 1 FROM recovery AS r WHERE r.is_open = 1)
       AND NOT EXISTS (
           SELECT 1 FROM pause AS s WHERE s.lifted_at_ms IS NULL
-            AND s.account IN ('', p.account) AND s.product IN ('', p.product) AND s.run = '')
+            AND s.account IN ('', p.account) AND s.product IN ('', p.product) AND s.run IN ('', p.run))
       AND NOT EXISTS (
           SELECT 1 FROM gate AS g WHERE g.account = p.account AND g.product = p.product AND g.closed_at_ms IS NOT NULL)
     """
@@ -127,7 +128,7 @@ _DUE_COUNTS = text(
         f"SELECT '{queue.value}', count(*) FROM (SELECT 1 FROM payment WHERE account = :account AND product = :product AND work = :work "  # noqa: S608 (our own words)
         f"AND queue = '{queue.value}' AND due_at_ms IS NOT NULL AND due_at_ms <= :now "
         "AND (released_until_ms IS NULL OR released_until_ms <= :now) AND (lease_until_ms IS NULL OR lease_until_ms <= :now) "
-        f"AND state <> 'sending' LIMIT :limit) AS due_{queue.value}"
+        f"AND state <> 'sending' AND {NO_PAUSED_RUN} LIMIT :limit) AS due_{queue.value}"
         for queue in Queue
     )
 )

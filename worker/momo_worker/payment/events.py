@@ -10,8 +10,8 @@ from zlib import crc32
 
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import Payment
-from momo_worker.payment.reference import final_event_id, passing_event_id, rejection_event_id
-from momo_worker.payment.transitions import FINAL_EVENTS, EventType
+from momo_worker.payment.reference import final_event_id, passing_event_id, rejection_event_id, run_event_id
+from momo_worker.payment.transitions import FINAL_EVENTS, EventType, RunEventType
 
 #: Relays share payments by partition; a payment's events stay in one, so that they stay in order.
 PARTITIONS = 8
@@ -108,19 +108,28 @@ def rejection_event(
     )
 
 
+def run_event(namespace: uuid.UUID, run_id: str, kind: RunEventType, moment: str, data: str, at_ms: int) -> ResultEvent:
+    """An event about a run: `data` is JSON text, `moment` tells apart what may happen to a run more than once."""
+    event_id = run_event_id(namespace, run_id, kind.value, moment)
+    said = _with(data, "at", _encode(rfc3339(at_ms)))
+    return ResultEvent(event_id, partition_of(run_id), None, kind.value, _envelope(event_id, kind, run_id, at_ms, said))
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an event on the stream is about: a payment, by its id, or an entry that it rejects, with the first reason."""
+    """What an event on the stream is about: a payment or a run, by its id, or an entry that it rejects, with the first reason."""
 
     subject: str
     rejected: dict[str, str] | None
+    is_payment: bool
 
 
 def told_by(body: str) -> Told:
     """Read one of our own events back."""
     event = json.loads(body)
     is_rejection = event["type"] == EventType.JOB_REJECTED.value
-    return Told(event["subject"], dict(event["data"]["errors"][0]) if is_rejection else None)
+    is_payment = not is_rejection and event["type"] not in tuple(RunEventType)
+    return Told(event["subject"], dict(event["data"]["errors"][0]) if is_rejection else None, is_payment)
 
 
 def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: str) -> str:

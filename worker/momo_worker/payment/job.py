@@ -17,7 +17,18 @@ from momo_worker.payment.notes import NOTE_MAX
 from momo_worker.payment.payment import Lane, Operation
 
 #: A job's reader and its errors are asked for here; how JSON is read stands in `job_text`.
-__all__ = ["FIELDS", "Job", "JobError", "Problem", "Terms", "account_of", "check_job", "parse_fields", "shown"]
+__all__ = [
+    "FIELDS",
+    "Job",
+    "JobError",
+    "Problem",
+    "Terms",
+    "account_of",
+    "check_job",
+    "is_external_id",
+    "parse_fields",
+    "shown",
+]
 
 METADATA_MAX_BYTES = 4 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,6 +104,11 @@ class Terms:
 
     currency: Currency
     region: str | None
+
+
+def is_external_id(text: str) -> bool:
+    """Whether MTN takes this text as our own id of a payment, as it stands."""
+    return _EXTERNAL_ID.fullmatch(text) is not None and text == text.strip()
 
 
 def account_of(fields: Mapping[str, Any]) -> str:

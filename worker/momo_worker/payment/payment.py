@@ -62,6 +62,10 @@ class Queue(StrEnum):
 _TURNED_AWAY = frozenset({401, 403, 404, 429})
 
 
+#: Keys and sources that begin so are a run's, and no other door may use them.
+RUN_KEYS = "run/"
+
+
 @dataclass(frozen=True)
 class Payment:
     """One payment, whole. Without slots, so that `but` can copy it at once."""
@@ -124,6 +128,14 @@ class Payment:
     not_found_count: int = 0
     not_found_first_at_ms: int | None = None
     not_found_last_at_ms: int | None = None
+
+    #: The run that it is a row of; never changes.
+    run: str = ""
+
+    @property
+    def is_of_a_run(self) -> bool:
+        """Whether it must stand under the signatures of a run, whichever of its names was changed."""
+        return bool(self.run) or self.idempotency_key.startswith(RUN_KEYS) or self.source.startswith(RUN_KEYS)
 
     @staticmethod
     def of(values: dict[str, Any]) -> "Payment":

@@ -54,6 +54,17 @@ class EventType(StrEnum):
     JOB_REJECTED = "momo.job.rejected"
 
 
+class RunEventType(StrEnum):
+    """Types of events about bulk runs."""
+
+    APPROVED = "momo.run.approved"
+    STARTED = "momo.run.started"
+    PROGRESS = "momo.run.progress"
+    PAUSED = "momo.run.paused"
+    COMPLETED = "momo.run.completed"
+    SETTLED = "momo.run.settled"
+
+
 class Trigger(StrEnum):
     """What moved a payment; the name stands in the transition row and in the log."""
 

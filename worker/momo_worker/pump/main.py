@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis
@@ -18,6 +19,7 @@ from momo_worker.pump.entries import entry_of
 from momo_worker.pump.loops import OUTLIVED, Loop, Pump
 from momo_worker.pump.recovering import Recovering
 from momo_worker.pump.release import release_due
+from momo_worker.runs.feeding import Feeder
 from momo_worker.steps import intake, outcome, polling, recovery
 from momo_worker.steps.relay import Forgetting, Relay
 from momo_worker.steps.rescue import Rescue
@@ -68,6 +70,10 @@ class Doors:
         taken = intake.retry_waiting(self.house.parts, limit=_READ_COUNT)
         self._after(taken)
         return len(taken.accepted)
+
+    def take_rows(self, entries: Sequence[intake.Entry]) -> None:
+        """Take in rows of a released run: they come again if this fails, and are then the same payments."""
+        self._after(intake.take_in(self.house.parts, entries))
 
     def _take(self, found: list[StreamEntry]) -> int:
         if not found:
@@ -162,6 +168,9 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
             outcome.record_late(parts, item, verdict)
         return len(asked)
 
+    feeder = Feeder(
+        parts, doors.take_rows, house.clients.available_minor, house.settings.run_ahead_rows, house.settings.fee_margin
+    )
     release_loop = Loop("release", lambda: release_due(parts, lambda message: hand_over(house.celery, message)), 0.25)
     relay_loop = Loop("relay", relay.publish, 0.2)
     doors.release, doors.relay = release_loop, relay_loop
@@ -170,6 +179,7 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
         Loop("celery_door", doors.move_from_celery, 0.1),
         Loop("take_over", doors.take_over, 5.0),
         Loop("waiting", doors.retry_waiting, 10.0),
+        Loop("runs", feeder.feed, 0.5),
         release_loop,
         relay_loop,
         Loop("rescue", rescue.run, 1.0),

@@ -44,9 +44,9 @@ class Recovering:
         recovery.raise_fences(self.parts, self.results.fences())
         self._rejected, payments = {}, set()
         for told in map(told_by, self.results.since(_told_from(found))):
-            if told.rejected is None:
+            if told.is_payment:
                 payments.add(told.subject)
-            else:
+            elif told.rejected is not None:
                 self._rejected[told.subject] = _as_before(told.rejected)
         recovery.look_for_told(self.parts, found.epoch, sorted(payments))
         self._told = found.epoch

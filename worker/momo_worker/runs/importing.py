@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import IntegrityError
 
-from momo_worker.ledger import runs
+from momo_worker.ledger import run_release, run_signing, runs
 from momo_worker.ledger.engine import ROWS_MAX as PIECE
 from momo_worker.ledger.engine import Ledger, Tx
 from momo_worker.ledger.runs import Run, RunFinding, RunRow
@@ -128,6 +128,9 @@ def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Row
         # In one transaction with the look at it: from here on it is no draft, and nobody takes its rows for one's.
         new = _run(this, wanted, found, tx.now_ms)
         runs.add(tx, new)
+        # A run that was put aside or cancelled and comes again is signed and released anew.
+        run_signing.forget_signatures(tx, this)
+        run_release.forget(tx, this)
     _forget(ledger, this)
     findings = _numbered(_asked(ledger, new, found.rows, wanted), found.warnings)
     try:
@@ -170,7 +173,7 @@ def _as_draft(
 def _refuse_after_release(tx: Tx, wanted: Wanted, rows: Sequence[RunRow]) -> None:
     """A name is used up by its release: another file under it would pay people a second time."""
     old = runs.live(tx, wanted.account, wanted.name, lock=True)
-    if old is None or old.state in ("draft", "approved"):
+    if old is None or old.state in ("draft", "submitted", "approved"):
         return
     raise NotImportedError(
         f"the run {wanted.name} is {old.state}, and this is another file: give the new one a name of its own",

@@ -13,8 +13,17 @@ import structlog
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import recording
+from momo_worker.commons.entry import AGAIN, Entry, Taken, run_of
 from momo_worker.commons.limits import count_against_limits
-from momo_worker.commons.new_payment import check_metadata, look_alikes, new_payment, same_again_reason, taken_in
+from momo_worker.commons.new_payment import (
+    Origin,
+    check_key_is_free,
+    check_metadata,
+    look_alikes,
+    new_payment,
+    same_again_reason,
+    taken_in,
+)
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, intake, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
@@ -25,48 +34,13 @@ from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, c
 from momo_worker.payment.payment import PRODUCT_OF, Change, Payment
 from momo_worker.payment.transitions import FINAL_STATES, EventType, HeldCause
 
+#: What a door hands in and gets back is asked for here.
+__all__ = ["AGAIN", "Entry", "Taken", "retry_waiting", "take_in"]
+
 log = structlog.get_logger(__name__)
 
 #: How many of a job's problems its rejection tells: a producer that sends a thousand unknown fields has one mistake.
 _PROBLEMS_TOLD = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A job as it came through a door. `source` names the entry for ever; `door` is for counting."""
-
-    source: str
-    payload: bytes
-    door: str
-    #: A Celery message instead of a bare job.
-    envelope: bool = False
-    #: What is wrong with the entry itself, where it never was a job.
-    broken: Problem | None = None
-    #: It ended its reader again and again; it may still have become a payment before it did.
-    poison: bool = False
-    #: Since when it waits, where it does.
-    waits_since_ms: int | None = None
-
-    @property
-    def again(self) -> bool:
-        """Read once more after a restore: a ledger that knew more may have accepted it."""
-        return self.door == AGAIN
-
-
-#: The door of entries that are read once more after a restore.
-AGAIN = "recovery"
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a batch of entries."""
-
-    #: Interactive payments that were released with their insert: to be handed to the workers at once.
-    released: tuple[str, ...]
-    accepted: tuple[str, ...]
-    repeated: tuple[str, ...]
-    rejected: tuple[str, ...]
-    waiting: tuple[str, ...]
 
 
 class _UnknownAccountError(Exception):
@@ -153,6 +127,7 @@ class _Batch:
             account = self.account(account_of(fields))
             job = check_job(fields, Terms(account.market.currency, account.market.region))
             check_metadata(job.metadata)
+            check_key_is_free(job, entry.run)
         except JobError as error:
             self.reject(entry, error.problems)
             return None
@@ -194,9 +169,8 @@ class _Batch:
             raise _UnknownAccountError(f"{account.name} ({PRODUCT_OF[job.operation].value})")
         refunded = self.other(account, "refund_of", job.refund_of)
         replaced = self.other(account, "replaces", job.replaces)
-        return new_payment(
-            self.parts, job, account, now_ms=self.tx.now_ms, source=entry.source, refunded=refunded, replaced=replaced
-        )
+        origin = Origin(entry.source, entry.run, self.tx.now_ms)
+        return new_payment(self.parts, job, account, origin, refunded=refunded, replaced=replaced)
 
     def other(self, account: Account, field: str, key: str | None) -> Payment | None:
         """The payment another field of the job names by its key."""
@@ -210,7 +184,8 @@ class _Batch:
 
     def insert(self, candidates: Sequence[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
         """Insert what is new; the others are the same payment again, or a reused key."""
-        pairs = [(candidate.payment, candidate.account) for candidate in candidates]
+        # A run's rows that look alike were asked about when it was imported, and somebody answered.
+        pairs = [(candidate.payment, candidate.account) for candidate in candidates if not candidate.entry.run]
         self.look_alike.update(look_alikes(self.tx, pairs, self.parts.rules.same_again_ms))
         inserted = set(intake.add_payments(self.tx, [candidate.payment for candidate in candidates]))
         fresh, others = [], []
@@ -253,7 +228,7 @@ class _Batch:
     def within_limits(self, candidate: _Candidate) -> bool:
         """M14, `replaces` and the account's direct limit; what they refuse is taken back before anyone sees it."""
         problem = count_against_limits(
-            self.tx, candidate.payment, candidate.job, candidate.account, again=candidate.entry.again
+            self.tx, candidate.payment, candidate.job, candidate.account, direct=not candidate.entry.again
         )
         if problem is None:
             return True
@@ -390,7 +365,17 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
         due = intake.waiting_due(tx, limit=limit)
         batch = _Batch(tx, parts)
         batch.take(
-            [Entry(job.source, job.payload, job.door, job.envelope, waits_since_ms=job.first_seen_at_ms) for job in due]
+            [
+                Entry(
+                    job.source,
+                    job.payload,
+                    job.door,
+                    job.envelope,
+                    waits_since_ms=job.first_seen_at_ms,
+                    run=run_of(job.door, job.source),
+                )
+                for job in due
+            ]
         )
         still = {entry.source for entry in batch.waiting}
         intake.end_waiting(tx, [job.source for job in due if job.source not in still])

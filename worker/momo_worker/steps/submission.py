@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from momo_worker.commons import recording
+from momo_worker.commons import recording, signatures
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
 from momo_worker.ledger import installation, moves, recovery, stops, work
@@ -20,6 +20,7 @@ from momo_worker.payment import after_look, after_send
 from momo_worker.payment.deciding import expired, first_fence, put_on_desk
 from momo_worker.payment.payment import Attempt, Change, Operation, Payment, Product, Send, Work
 from momo_worker.payment.reference import reference_id
+from momo_worker.payment.rules import MINUTE
 from momo_worker.payment.transitions import HeldCause, State, Trigger
 from momo_worker.payment.verdict import Cause, RenderedRequest
 
@@ -96,7 +97,7 @@ class _Stops:
 
     def hold(self, payment: Payment) -> bool:
         where = (payment.account, payment.product.value)
-        return where in self._closed or any(pause.covers(*where) for pause in self._pauses)
+        return where in self._closed or any(pause.covers(*where, payment.run) for pause in self._pauses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,38 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
             changes.append(put_on_desk(payment, HeldCause.CRASHES, tx.now_ms, parts.rules, parts.rng, why))
             continue
         going.append(_Going(change, rendered, fresh=True, number=number, claimed_at_ms=tx.now_ms))
-    return changes, going
+    stopped = _unsigned(tx, parts, going)
+    return [*changes, *stopped.values()], [one for one in going if one.change.before.id not in stopped]
+
+
+def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going]) -> dict[str, Change]:
+    """What becomes of rows of runs that people's signatures don't permit, by payment id: the request itself is held against them."""
+    wanted = [signatures.Wanted(one.change.after, one.attempt.request) for one in going]
+    found = signatures.objections(tx, parts, wanted)
+    stopped: dict[str, Change] = {}
+    for one in going:
+        payment = one.change.before
+        objection = found.get(payment.id)
+        if objection is None:
+            continue
+        if objection.answer is signatures.Answer.TAMPERED:
+            stopped[payment.id] = put_on_desk(
+                payment, HeldCause.TAMPERED, tx.now_ms, parts.rules, parts.rng, objection.why
+            )
+            continue
+        # Nothing of the row is wrong: the run waits for people, or for a process that knows them.
+        later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE)
+        stopped[payment.id] = Change(payment, later, alert=f"a run's rows aren't sent: {objection.why}")
+        if objection.answer is signatures.Answer.STOPPED:
+            _pause_run(tx, payment, objection)
+    return stopped
+
+
+def _pause_run(tx: Tx, payment: Payment, objection: signatures.Objection) -> None:
+    if not any(pause.run == objection.run_id for pause in stops.pauses(tx)):
+        stops.add_pause(
+            tx, account=payment.account, product="", run=objection.run_id, reason=objection.why, actor="worker"
+        )
 
 
 def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[Send]) -> Change | None:

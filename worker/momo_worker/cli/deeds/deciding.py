@@ -184,7 +184,7 @@ def _holding(office: Office, payment: Payment) -> list[str]:
     if payment.state is not State.ACCEPTED:
         return []
     with office.house.parts.ledger.read() as tx:
-        pauses = [one for one in stops.holding(tx) if one.covers(payment.account, payment.product.value)]
+        pauses = [one for one in stops.holding(tx) if one.covers(payment.account, payment.product.value, payment.run)]
     return [f"  waits      sending is paused ({one.scope}): {one.reason}" for one in pauses]
 
 

@@ -29,7 +29,7 @@ def follow(ledger: Ledger, payment_id: str, seconds: float, *, speak: bool) -> P
 def held_back_by(ledger: Ledger, payment: Payment) -> str | None:
     """What keeps its account and product from moving, in words: a person's pause, or what the worker itself suspended."""
     with ledger.read() as tx:
-        pauses = [one for one in stops.holding(tx) if one.covers(payment.account, payment.product.value)]
+        pauses = [one for one in stops.holding(tx) if one.covers(payment.account, payment.product.value, payment.run)]
         gate = stops.gates(tx).get((payment.account, payment.product.value))
     if gate is not None and gate.closed_at_ms is not None:
         detail = f" ({gate.detail})" if gate.detail else ""

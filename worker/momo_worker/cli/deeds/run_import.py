@@ -1,17 +1,14 @@
 """`momo run import`: a file and what its maker says come in, a draft in the ledger goes out, or every problem at once and a copy with reasons."""
 
 import re
-import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-
+from momo_worker.cli.deeds.bars import bar
 from momo_worker.cli.deeds.reading import account_with, actor, ledger_of, quiet_settings
 from momo_worker.cli.deeds.run_problems import write_problems
 from momo_worker.cli.deeds.showing import moment
@@ -61,11 +58,11 @@ def import_file(said: Said, *, as_json: bool) -> int:
     operation = _operation(said.operation)
     account = account_with(settings, said.account, PRODUCT_OF[operation])
     terms = Terms(account.market.currency, account.market.region)
-    with ledger_of(settings) as ledger, _bar(quiet=as_json) as bar:
+    with ledger_of(settings) as ledger, bar(quiet=as_json) as progress:
         try:
             wanted = _wanted(said, operation, terms)
-            found, notes = read_file(wanted, bar.tell)
-            imported = write_draft(ledger, _namespace(ledger, settings), wanted, found, bar.tell)
+            found, notes = read_file(wanted, progress.tell)
+            imported = write_draft(ledger, _namespace(ledger, settings), wanted, found, progress.tell)
         except FileError as error:
             raise AnswerIsNo(f"{said.file} {error}; nothing was imported") from None
         except HeaderError as error:
@@ -203,34 +200,3 @@ def _tell(
         say(f"  and {len(imported.findings) - _FINDINGS_SHOWN:,} more: momo run show {run.name}")
     if open_now:
         say(f"{len(open_now):,} must be answered before it can be approved: momo run answer {run.name} --text '…'")
-
-
-class _Bar:
-    """Progress on stderr, where somebody watches; nothing where nobody does."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-
-    def tell(self, what: str, done: int, of: int | None) -> None:
-        if self._progress is None:
-            return
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=of)
-        self._progress.update(self._tasks[what], completed=done, total=of)
-
-    def __enter__(self) -> Self:
-        if self._progress is not None:
-            self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-
-def _bar(*, quiet: bool) -> _Bar:
-    if quiet or not sys.stderr.isatty():
-        return _Bar(None)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"))
-    return _Bar(Progress(*columns, console=Console(stderr=True), transient=True))

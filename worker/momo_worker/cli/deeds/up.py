@@ -77,10 +77,19 @@ def _simulated(wanted: Wanted) -> Settings:
     home.mkdir(parents=True, exist_ok=True)
     lines = ["# Written by `momo up --simulator` at each start: published constants, no secrets."]
     lines += [f"{name}={text}" for name, text in own.items()]
+    lines += _added(home / ".env", own)
     (home / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (home / ".env").chmod(0o600)
     os.environ["MOMO_HOME"] = str(home)
     return load(os.environ, Path.cwd())
+
+
+def _added(path: Path, own: Mapping[str, str]) -> list[str]:
+    """What people, or `momo approver add --first`, have put into it since."""
+    if not path.exists():
+        return []
+    ours = ("#", "MOMO_REDIS_URL=", *(f"{name}=" for name in own))
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith(ours)]
 
 
 def _simulator_home() -> Path:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from momo_worker.runs.merkle import HASH_BYTES, is_under, leaf_hash, root_and_paths
+from momo_worker.approval.merkle import HASH_BYTES, is_under, leaf_hash, root_and_paths
 
 LEAVES = st.lists(st.binary(max_size=8), min_size=1, max_size=40)
 

@@ -1,0 +1,163 @@
+"""`momo run release`, `pause`, `resume` and `cancel`: a person's word about a run comes in, what became of it goes out. Sends nothing."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from momo_worker.cli.deeds.moments import from_now
+from momo_worker.cli.deeds.office import office_of
+from momo_worker.cli.deeds.reading import actor, quiet_settings
+from momo_worker.cli.deeds.showing import moment
+from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import run_release, stops
+from momo_worker.ledger.runs import Run
+from momo_worker.payment.operator import By
+from momo_worker.payment.transitions import State
+from momo_worker.runs.feeding import UNFUNDED
+from momo_worker.runs.releasing import NotReleasedError, Wish, cancel_run, pause_run, release_run, resume_run
+from momo_worker.steps import operator
+
+Done = TypeVar("Done")
+_PIECE = 200
+
+
+def _told(deed: Callable[[], Done]) -> Done:
+    try:
+        return deed()
+    except NotReleasedError as error:
+        raise AnswerIsNo(str(error)) from None
+
+
+def release(name: str, *, first: int | None, at: str | None, account: str, by: str, as_json: bool) -> None:
+    """Let an approved run go."""
+    settings = quiet_settings()
+    with office_of(settings) as office:
+        parts = office.house.parts
+        with parts.ledger.read() as tx:
+            now_ms = tx.now_ms
+        wish = Wish(first, from_now(at, "--at", now_ms) if at else 0)
+        run, found = _told(lambda: release_run(parts, account, name, wish, by=actor(by)))
+    starts = moment(found.starts_at_ms)
+    if as_json:
+        say_json(
+            {
+                "run_id": run.id,
+                "name": run.name,
+                "released_to": found.released_to,
+                "rows": run.rows,
+                "starts_at": starts,
+            }
+        )
+        return
+    which = (
+        f"all {run.rows:,} rows"
+        if found.released_to == run.rows
+        else f"rows 1 to {found.released_to:,} of {run.rows:,}"
+    )
+    say(f"The run {run.name} is released, {which}, from {starts} on.")
+    say(f"`momo run watch {run.name}` follows it; `momo run pause {run.name} --reason …` holds it.")
+
+
+def pause(name: str, *, reason: str, account: str, by: str, as_json: bool) -> None:
+    """Hold a run."""
+    _reason(reason, "why it must not go on")
+    settings = quiet_settings()
+    with office_of(settings) as office:
+        parts = office.house.parts
+        run = _told(lambda: pause_run(parts, account, name, reason=reason, by=actor(by)))
+        with parts.ledger.read() as tx:
+            begun = stops.on_the_wire(tx)
+            last_ms = tx.now_ms + settings.rules.permit_age_ms
+    if as_json:
+        say_json(
+            {"run_id": run.id, "name": name, "no_send_begins_after": moment(last_ms), "calls_on_the_wire": len(begun)}
+        )
+        return
+    say(
+        f"The run {name} is paused. No send of it begins after {moment(last_ms)}; {len(begun)} calls of all payments had begun."
+    )
+
+
+def resume(name: str, *, reason: str, again_unfunded: bool, account: str, by: str, as_json: bool) -> None:
+    """Let a run go on; what failed for want of money is tried again where that is asked for."""
+    _reason(reason, "why it is safe again")
+    who = actor(by)
+    with office_of(quiet_settings()) as office:
+        parts = office.house.parts
+        run = _told(lambda: resume_run(parts, account, name, reason=reason, by=who))
+        again, refused = _again(parts, run, By(who, reason)) if again_unfunded else (0, 0)
+    if as_json:
+        say_json({"run_id": run.id, "name": name, "tried_again": again, "not_tried_again": refused})
+        return
+    say(f"The run {name} goes on.")
+    if again_unfunded:
+        say(
+            f"{again:,} rows that failed for want of money are tried again, each as its next attempt; {refused:,} can't be."
+        )
+
+
+def _again(parts: Parts, run: Run, by: By) -> tuple[int, int]:
+    """The next attempt of each row that failed so (M8); returns how many, and how many were refused."""
+    again = refused = 0
+    after = ""
+    while True:
+        with parts.ledger.read() as tx:
+            found = run_release.failed_so(tx, run.id, UNFUNDED, after=after, limit=_PIECE)
+        for payment_id, _, attempt in found:
+            decided = operator.retry(parts, payment_id, by=by, seen_attempt=attempt)
+            if decided is not None and decided.refused is None:
+                again += 1
+            else:
+                refused += 1
+        if not found:
+            return again, refused
+        after = found[-1][0]
+
+
+def cancel(name: str, *, reason: str, account: str, by: str, as_json: bool) -> None:
+    """End a run: rows that aren't sent never are."""
+    _reason(reason, "why it is ended")
+    who = actor(by)
+    with office_of(quiet_settings()) as office:
+        parts = office.house.parts
+        run, spared = _told(lambda: cancel_run(parts, account, name, reason=reason, by=who))
+        cancelled, sent = _cancel_unsent(parts, run, who, reason)
+    if as_json:
+        say_json(
+            {
+                "run_id": run.id,
+                "name": name,
+                "state": run.state,
+                "never_handed_over": spared,
+                "cancelled": cancelled,
+                "not_cancelled": sent,
+            }
+        )
+        return
+    say(
+        f"The run {name} is {run.state}: {spared:,} rows were never handed over, {cancelled:,} that waited are cancelled."
+    )
+    if sent:
+        say(f"{sent:,} were on their way to MTN at that moment; they are followed to their end.")
+
+
+def _cancel_unsent(parts: Parts, run: Run, actor_name: str, reason: str) -> tuple[int, int]:
+    cancelled = sent = 0
+    after = ""
+    while True:
+        with parts.ledger.read() as tx:
+            ids = run_release.ids_in_state(tx, run.id, State.ACCEPTED, after=after, limit=_PIECE)
+        for payment_id in ids:
+            decided = operator.cancel(parts, payment_id, actor=actor_name, reason=reason)
+            if decided is not None and decided.refused is None:
+                cancelled += 1
+            else:
+                sent += 1
+        if not ids:
+            return cancelled, sent
+        after = ids[-1]
+
+
+def _reason(reason: str, what: str) -> None:
+    if not reason.strip():
+        raise WrongUse(f"--reason is missing: say {what}, in a few words")

@@ -1,0 +1,163 @@
+"""Whether rows of runs may be sent: requests that are about to be committed come in, what people's signatures permit goes out. Writes nothing.
+
+Each row is held against the root that was signed, by the very bytes that would leave; what the signatures themselves are about is the run.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from momo_worker.accounts import Account
+from momo_worker.approval.leaves import Leaf
+from momo_worker.approval.merkle import is_under, leaf_hash
+from momo_worker.approval.statements import Permission, Terms, permission
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import run_signing, runs
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_signing import SignedRow
+from momo_worker.ledger.runs import Run
+from momo_worker.payment.payment import PRODUCT_OF, Operation, Payment
+from momo_worker.payment.reference import payment_id, reference_id
+from momo_worker.payment.verdict import RenderedRequest
+
+
+class Answer(StrEnum):
+    """What signatures say of one row."""
+
+    #: What the signatures are about is not this row: it goes to a person's desk.
+    TAMPERED = "tampered"
+    #: The run isn't approved as it stands: all of it stops.
+    STOPPED = "stopped"
+    #: Not yet, or not by this process.
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a row isn't sent."""
+
+    answer: Answer
+    why: str
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row's payment, and the request that would leave for it."""
+
+    payment: Payment
+    request: RenderedRequest
+
+
+def pin_of(base_url: str, target_environment: str, currency: str, api_user: str) -> str:
+    """Where an account's money is, as people sign it (money-review R3, A2)."""
+    return f"{base_url} {target_environment} {currency} {api_user}"
+
+
+def account_pin(account: Account, operation: Operation) -> str:
+    """The same from the settings."""
+    market = account.market
+    user = account.credentials[PRODUCT_OF[operation]].api_user
+    return pin_of(market.base_url, market.target_environment, market.currency.code, user)
+
+
+def terms_of(
+    run: Run, namespace: uuid.UUID, pin: str, *, root: str = "", earliest_ms: int = 0, needed: int = 1
+) -> Terms:
+    """What a signature under this run is about."""
+    return Terms(
+        namespace=str(namespace),
+        run_id=run.id,
+        run=run.name,
+        operation=run.operation,
+        account=run.account,
+        pin=pin,
+        rows=run.rows,
+        total_minor=run.total_minor,
+        currency=run.currency,
+        exponent=run.exponent,
+        root=root,
+        earliest_ms=earliest_ms,
+        imported_at_ms=run.imported_at_ms,
+        needed=needed,
+    )
+
+
+def leaf_of(payment: Payment, request: RenderedRequest, *, place: int, name: str | None, replaces: str | None) -> Leaf:
+    """A row's leaf, from the request that would leave."""
+    return Leaf(
+        place,
+        payment.idempotency_key,
+        name or "",
+        payment.operation.value,
+        replaces or "",
+        request.path,
+        request.body,
+    )
+
+
+def objections(tx: Tx, parts: Parts, wanted: Sequence[Wanted]) -> dict[str, Objection]:
+    """What stands against sending these payments, by id; those that belong to no run, and those that are signed, are left out."""
+    by_run: dict[str, list[Wanted]] = defaultdict(list)
+    for one in wanted:
+        if one.payment.is_of_a_run:
+            by_run[one.payment.run].append(one)
+    found: dict[str, Objection] = {}
+    for run_id, rows in by_run.items():
+        found.update(_of_run(tx, parts, run_id, rows))
+    return found
+
+
+def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict[str, Objection]:
+    run = runs.find(tx, run_id) if run_id else None
+    if run is None:
+        why = "has a run's key, and the ledger knows no such run"
+        return {one.payment.id: Objection(Answer.TAMPERED, why) for one in wanted}
+    rows = run_signing.signed_rows(tx, run_id, [one.payment.idempotency_key for one in wanted])
+    given = run_signing.signatures(tx, run_id)
+    permissions: dict[str, Permission] = {}
+    found: dict[str, Objection] = {}
+    for one in wanted:
+        request = one.request
+        pin = pin_of(request.base_url, request.target_environment, one.payment.currency, request.api_user)
+        if pin not in permissions:
+            terms = terms_of(run, parts.namespace, pin)
+            approvals = parts.approvals
+            permissions[pin] = permission(
+                terms, given, approvals.people(), maker=run.maker, signed=approvals.maker_signs
+            )
+        row = rows.get(one.payment.idempotency_key)
+        objection = _of_permission(permissions[pin], run, tx.now_ms) or _of_row(parts, one, run, row, permissions[pin])
+        if objection is not None:
+            found[one.payment.id] = objection
+    return found
+
+
+def _of_permission(given: Permission, run: Run, now_ms: int) -> Objection | None:
+    if given.why:
+        return Objection(Answer.LATER if given.unknown else Answer.STOPPED, given.why, run.id)
+    if now_ms < given.earliest_ms:
+        return Objection(Answer.LATER, "what was signed begins later", run.id)
+    return None
+
+
+def _of_row(parts: Parts, one: Wanted, run: Run, row: SignedRow | None, given: Permission) -> Objection | None:
+    payment = one.payment
+    if row is None:
+        return Objection(Answer.TAMPERED, f"is no row of the run {run.name} that was approved", run.id)
+    if payment.account != run.account or payment.operation.value != run.operation:
+        return Objection(Answer.TAMPERED, f"has another account or operation than the run {run.name}", run.id)
+    replaced = payment_id(parts.namespace, payment.account, row.replaces) if row.replaces else None
+    if payment.replaces != replaced:
+        return Objection(Answer.TAMPERED, "corrects another payment than what was approved", run.id)
+    key = (payment.account, payment.operation.value, payment.idempotency_key)
+    if one.request.reference_id != reference_id(parts.namespace, *key, payment.attempt):
+        return Objection(Answer.TAMPERED, "has a reference that isn't its own", run.id)
+    leaf = leaf_of(payment, one.request, place=row.place, name=row.name, replaces=row.replaces)
+    if not is_under(bytes.fromhex(given.root), leaf_hash(leaf.data()), row.place - 1, run.rows, row.path):
+        return Objection(
+            Answer.TAMPERED, f"isn't what {', '.join(given.approvers)} approved: something of it was changed", run.id
+        )
+    return None

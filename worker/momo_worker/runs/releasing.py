@@ -1,0 +1,137 @@
+"""A person lets an approved run go, holds it, or ends it: a name comes in, how far the run may go stands in the ledger. Sends nothing.
+
+Rows become payments one after another at the pump; until then a run that is cancelled has nothing to take back.
+"""
+
+from dataclasses import dataclass, replace
+
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import run_release, run_signing, runs, stops
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_release import Release
+from momo_worker.ledger.runs import Run
+from momo_worker.runs import telling
+from momo_worker.runs.approving import missing_of, permission_of
+
+#: A run that is over moves no more money.
+OVER = ("stopped", "completed", "settled", "cancelled")
+
+
+class NotReleasedError(Exception):
+    """Nothing was changed; says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a release asks for. `first` rows as a trial; None for all; `starts_at_ms` 0 for now."""
+
+    first: int | None = None
+    starts_at_ms: int = 0
+
+
+def release_run(parts: Parts, account: str, name: str, wish: Wish, *, by: str) -> tuple[Run, Release]:
+    """Let rows of an approved run become payments, up to a place. Of two who release at once one is first and the other is told."""
+    with parts.ledger.write() as tx:
+        run = _named(tx, account, name)
+        known = run_release.release_of(tx, run.id, lock=True)
+        if run.state not in ("approved", "released"):
+            raise NotReleasedError(_why_not(tx, parts, run))
+        missing = missing_of(tx, parts, run)
+        if missing:
+            raise NotReleasedError(f"the run {name} isn't released: {missing}")
+        to = run.rows if wish.first is None else min(wish.first, run.rows)
+        if known is not None and to <= known.released_to:
+            raise NotReleasedError(
+                f"the run {name} is released already, up to row {known.released_to:,} of {run.rows:,}, by {known.released_by}"
+            )
+        earliest = permission_of(tx, parts, run).earliest_ms
+        starts = max(wish.starts_at_ms, earliest, tx.now_ms)
+        fresh = Release(run.id, to, 0, starts, tx.now_ms, by)
+        release = fresh if known is None else replace(known, released_to=to, starts_at_ms=starts, released_by=by)
+        run_release.put_release(tx, release)
+        if run.state == "approved":
+            runs.move_if(tx, run.id, "approved", "released")
+        stops.journal(
+            tx, actor=by, action="run released", subject=_subject(run), reason=f"rows up to {to:,} of {run.rows:,}"
+        )
+        return runs.find(tx, run.id) or run, release
+
+
+def reopen_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> int:
+    """Take every signature away, so that the run can be signed anew; never of one that has begun. Returns how many those were."""
+    with parts.ledger.write() as tx:
+        run = _named(tx, account, name)
+        if run.state not in ("draft", "submitted", "approved"):
+            raise NotReleasedError(f"the run {name} is {run.state}: it can't be opened again; cancel what isn't sent")
+        count = run_signing.forget_signatures(tx, run.id)
+        if run.state != "draft":
+            runs.move_if(tx, run.id, run.state, "draft")
+        stops.journal(tx, actor=by, action="run reopened", subject=_subject(run), reason=reason)
+        return count
+
+
+def pause_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> Run:
+    """No row of it leaves after a second; what MTN has is followed to its end (M13)."""
+    with parts.ledger.write() as tx:
+        run = _named(tx, account, name)
+        if run.state in OVER:
+            raise NotReleasedError(f"the run {name} is {run.state}: there is nothing to pause")
+        hold(tx, parts, run, reason=reason, by=by)
+        return run
+
+
+def hold(tx: Tx, parts: Parts, run: Run, *, reason: str, by: str) -> None:
+    """Pause a run in the caller's transaction, and tell it."""
+    stops.add_pause(tx, account=run.account, product="", run=run.id, reason=reason, actor=by)
+    telling.tell_paused(tx, parts, run, reason, by)
+
+
+def pauses_of(tx: Tx, run: Run) -> list[stops.Pause]:
+    """What holds a run, wider pauses among them."""
+    return [pause for pause in stops.holding(tx) if pause.run == run.id or pause.covers(run.account, pause.product)]
+
+
+def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> Run:
+    """Lift the pauses of this run alone."""
+    with parts.ledger.write() as tx:
+        run = _named(tx, account, name)
+        if not stops.lift_pauses(tx, account=run.account, product="", run=run.id, reason=reason, actor=by):
+            wider = "; ".join(f"{pause.scope}: {pause.reason}" for pause in pauses_of(tx, run))
+            more = f"; what holds it is wider ({wider}), and `momo resume` lifts that" if wider else ""
+            raise NotReleasedError(f"the run {name} isn't paused{more}")
+        return run
+
+
+def cancel_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> tuple[Run, int]:
+    """No further row becomes a payment; returns how many rows that spares. What is in the ledger already is cancelled by its caller."""
+    with parts.ledger.write() as tx:
+        run = _named(tx, account, name)
+        release = run_release.release_of(tx, run.id, lock=True)
+        if run.state in OVER:
+            raise NotReleasedError(f"the run {name} is {run.state}: there is nothing to cancel")
+        fed_to = 0 if release is None else release.fed_to
+        if release is not None:
+            run_release.put_release(tx, replace(release, released_to=fed_to))
+        # One that may have paid somebody keeps its name: the same file again must not be another run.
+        begun = fed_to > 0 or (release is not None and release.leased_until_ms > tx.now_ms)
+        runs.move_if(tx, run.id, run.state, "stopped" if begun else "cancelled")
+        stops.journal(tx, actor=by, action="run cancelled", subject=_subject(run), reason=reason)
+        return runs.find(tx, run.id) or run, run.rows - fed_to
+
+
+def _named(tx: Tx, account: str, name: str) -> Run:
+    run = runs.live(tx, account, name, lock=True)
+    if run is None:
+        raise NotReleasedError(f"account {account} has no run {name}; `momo run list` names those there are")
+    return run
+
+
+def _why_not(tx: Tx, parts: Parts, run: Run) -> str:
+    if run.state in OVER:
+        return f"the run {run.name} is {run.state}: nothing more of it is paid"
+    missing = missing_of(tx, parts, run)
+    return f"the run {run.name} is {run.state} and not approved: {missing or 'sign it once more'}"
+
+
+def _subject(run: Run) -> str:
+    return f"run={run.name} account={run.account}"
