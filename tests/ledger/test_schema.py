@@ -159,6 +159,22 @@ def test_postgresql_that_doesnt_wait_for_its_disk_is_refused(postgres_url: str) 
         again.close()
 
 
+def test_postgresql_that_cannot_hold_every_letter_is_refused(postgres_url: str) -> None:
+    server, _, name = postgres_url.rpartition("/")
+    maker = Ledger(postgres_url, SystemClock())
+    with maker.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(
+            text(f"CREATE DATABASE {name}_latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+        )
+    ledger = Ledger(f"{server}/{name}_latin", SystemClock())
+    with pytest.raises(LedgerError, match=r"LATIN1.*ENCODING 'UTF8'"):
+        ledger.check_durable()
+    ledger.close()
+    with maker.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(text(f"DROP DATABASE {name}_latin"))
+    maker.close()
+
+
 class _Server:
     """Answers SHOW as a server with these settings does."""
 
@@ -171,7 +187,12 @@ class _Server:
 
 
 def test_postgresql_14_or_without_fsync_is_refused_and_15_on_a_disk_is_taken() -> None:
-    durable = {"server_version_num": "150004", "synchronous_commit": "on", "fsync": "on"}
+    durable = {
+        "server_version_num": "150004",
+        "server_encoding": "UTF8",
+        "synchronous_commit": "on",
+        "fsync": "on",
+    }
     for changed, why in (({"server_version_num": "140012"}, "at least 15"), ({"fsync": "off"}, "fsync is off")):
         assert why in (engine._postgresql_problem(_Server(**{**durable, **changed})) or "")  # type: ignore[arg-type]
     assert engine._postgresql_problem(_Server(**durable)) is None  # type: ignore[arg-type]

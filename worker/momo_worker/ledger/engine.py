@@ -227,6 +227,12 @@ def _postgresql_problem(conn: Connection) -> str | None:
     version = int(conn.exec_driver_sql("SHOW server_version_num").scalar_one())
     if version < _POSTGRESQL_MIN:
         return f"runs on PostgreSQL {version // 10_000}; at least 15 is needed"
+    encoding = conn.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        # A reason, a name or an answer of MTN's that it can't hold would fail when it is written: after the call, or in a pause.
+        return (
+            f"keeps text in {encoding}, which can't hold every name and answer; make the database with ENCODING 'UTF8'"
+        )
     for setting, wanted in (("synchronous_commit", ("on", "remote_apply")), ("fsync", ("on",))):
         found = conn.exec_driver_sql(f"SHOW {setting}").scalar_one()
         if found not in wanted:
