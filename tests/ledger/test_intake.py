@@ -10,6 +10,7 @@ from tests.support.ledger_world import World, a_job, an_account, an_entry, failu
 
 from momo_worker.accounts import DirectLimit, SameAgain
 from momo_worker.payment.job import Problem
+from momo_worker.payment.money import Currency
 from momo_worker.payment.payment import Lane, Product
 from momo_worker.payment.rules import DAY, HOUR, MINUTE
 from momo_worker.payment.transitions import HeldCause, State
@@ -379,6 +380,15 @@ def test_concurrent_refunds_never_exceed_what_was_collected(world: World) -> Non
     assert sum(len(one.accepted) for one in taken) == 3
     assert refunded(world) == 90_000
     assert world.rows("SELECT sum(amount_minor) FROM payment WHERE operation = 'refund'") == [90_000]
+
+
+def test_a_refund_of_too_much_is_refused_in_the_words_of_the_job_and_not_in_cents(world: World) -> None:
+    euros = with_account(world, market=replace(an_account().market, currency=Currency("EUR", 2)))
+    euros.successful("fee", amount="12.50", currency="EUR")
+    euros.take({**a_refund("r", "50"), "currency": "EUR"})
+    (error,) = euros.rejections()[0]["errors"]
+    assert error["value"] == "50.00"
+    assert "12.50" in error["reason"]
 
 
 def test_refunds_of_two_collections_in_opposite_order_never_wait_in_a_circle(world: World) -> None:

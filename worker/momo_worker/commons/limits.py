@@ -9,6 +9,7 @@ from momo_worker.accounts import Account
 from momo_worker.ledger import desk, intake, moves
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.job import Job, Problem
+from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import Operation, Payment
 from momo_worker.payment.transitions import State
 
@@ -51,8 +52,13 @@ def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
     if moves.change_refunded(tx, collection.id, payment.amount_minor):
         return None
     left = collection.amount_minor - collection.refunded_minor
-    reason = f"is more than the {left} that is left to refund"
-    return Problem("amount", str(payment.amount_minor), reason, "refund at most what was collected")
+    reason = f"is more than the {format_amount(left, payment.exponent)} that is left to refund"
+    return Problem("amount", _amount(payment), reason, "refund at most what was collected")
+
+
+def _amount(payment: Payment) -> str:
+    """As its producer wrote it, and not in cents."""
+    return format_amount(payment.amount_minor, payment.exponent)
 
 
 def _replaces_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
@@ -77,7 +83,7 @@ def _direct_limit_problem(tx: Tx, payment: Payment, account: Account) -> Problem
     limit = account.direct_limit
     if payment.operation not in _PAID_OUT:
         return None
-    amount, advice = str(payment.amount_minor), "pay it in an approved run, or have the account's direct_limit raised"
+    amount, advice = _amount(payment), "pay it in an approved run, or have the account's direct_limit raised"
     if limit.per_payment_minor is not None and payment.amount_minor > limit.per_payment_minor:
         return Problem("amount", amount, "is above the account's direct limit per payment", advice)
     if limit.per_day_minor is None and account.second_approval_above_minor is None:
