@@ -54,6 +54,12 @@ def test_what_is_no_whole_international_number_is_refused(text: str) -> None:
     assert refusal.value.advice
 
 
+@pytest.mark.parametrize("text", ["0772123456", "00256772123456", "+0772123456"])
+def test_a_number_as_it_is_dialled_is_told_how_to_write_it(text: str) -> None:
+    with pytest.raises(MsisdnError, match=r'country code first, such as "256772123456".*leading zero'):
+        parse_msisdn(text, "UG")
+
+
 def test_a_number_of_another_country_is_refused_by_name() -> None:
     with pytest.raises(MsisdnError, match="is a number of GH, and this account pays in UG"):
         parse_msisdn("233241234567", "UG")

@@ -7,7 +7,8 @@ import phonenumbers
 
 #: MTN's own test numbers of the sandbox (mtn-api 7.1) are Swedish in form and need no owner.
 _SANDBOX_TEST_NUMBER = re.compile(r"46733123\d{3}|56733123453", re.ASCII)
-_INTERNATIONAL = re.compile(r"\+?[0-9]{8,15}", re.ASCII)
+#: No country's code begins with a zero: what does is dialled from within (0772…) or from abroad (00256…).
+_INTERNATIONAL = re.compile(r"\+?[1-9][0-9]{7,14}", re.ASCII)
 
 
 class MsisdnError(ValueError):
