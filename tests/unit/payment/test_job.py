@@ -181,7 +181,13 @@ def test_what_is_no_amount_is_refused(amount: object) -> None:
 
 
 def test_an_integer_of_thousands_of_digits_is_refused() -> None:
-    problems_of(written().replace(b'"150000"', b"9" * 5_000))
+    found = problems_of(written().replace(b'"150000"', b"9" * 5_000))
+    assert found["job"].reason == "is not JSON: it holds a number of 5000 digits"
+
+
+def test_a_byte_order_mark_is_named() -> None:
+    found = problems_of(b"\xef\xbb\xbf" + written())
+    assert "without one" in found["job"].advice
 
 
 NASTY = [

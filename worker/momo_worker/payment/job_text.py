@@ -11,6 +11,9 @@ JOB_MAX_BYTES = 16 * 1024
 #: Objects and lists inside one another: deep enough for any metadata, and far from where reading it would end a thread's stack.
 DEPTH_MAX = 32
 _VALUE_SHOWN = 80
+#: Where Python refuses to read a number, in words about Python.
+_DIGITS_MAX = 4_300
+_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,13 @@ def parse_fields(payload: bytes, *, most_bytes: int = JOB_MAX_BYTES) -> dict[str
                 )
             ]
         )
+    if payload.startswith(_MARK):
+        raise JobError([_malformed(payload, "begins with a byte order mark", "encode the job as UTF-8 without one")])
     try:
         found = json.loads(
             payload.decode("utf-8"),
             parse_float=Fraction,
+            parse_int=_whole,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object_without_doubles,
         )
@@ -95,6 +101,13 @@ def _deeper_than(value: object, depth: int) -> bool:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return any(isinstance(inner, dict | list) for inner in level)
+
+
+def _whole(text: str) -> int:
+    digits = len(text.removeprefix("-"))
+    if digits > _DIGITS_MAX:
+        raise ValueError(f"it holds a number of {digits} digits")
+    return int(text)
 
 
 def _refuse_constant(name: str) -> None:
