@@ -62,6 +62,7 @@ def test_credentials_and_numbers_are_known_by_their_form(text: str, scrubbed: st
         "financial_transaction_id=23503452000",
         "api_key=None",
         "redis://127.0.0.1:6388/0",
+        "write redis://user:password@host:6379/0",
         "a basic rule of the bearer",
         "https://proxy.momoapi.mtn.com/collection/v1_0/requesttopay",
     ],

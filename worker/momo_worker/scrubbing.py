@@ -25,7 +25,8 @@ _END_OF_LINE = r"(?=\\n|\n|\"|$)"
 _BY_FORM = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/=_.~-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*"), HIDDEN),
-    (re.compile(r"(?<=://)([^\s/@:'\"]*):[^\s/'\"]+@"), rf"\1:{HIDDEN}@"),
+    # The word `password` stands where an example tells what to write; as a real one it is registered.
+    (re.compile(r"(?<=://)([^\s/@:'\"]*):(?!password@)[^\s/'\"]+@"), rf"\1:{HIDDEN}@"),
     (
         re.compile(
             rf"((?:Ocp-Apim-Subscription-Key|Authorization|access_token|api_?key){_QUOTE}\s*[:=]\s*{_QUOTE})"

@@ -95,6 +95,7 @@ def _mtn(kind):
         (redis.exceptions.InvalidResponse("Protocol Error: b'HTTP/1.0'"), WrongUse),
         (redis.exceptions.NoPermissionError("NOPERM"), AnswerIsNo),
         (redis.ResponseError("WRONGTYPE"), AnswerIsNo),
+        (redis.ResponseError("DB index is out of range"), WrongUse),
         (BrokerError("refused"), NotReachable),
         (sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("gone")), NotReachable),
         (sqlalchemy.exc.TimeoutError("no connection"), NotReachable),
@@ -106,6 +107,19 @@ def test_every_failure_that_is_expected_becomes_a_message_with_an_exit_code(erro
 
     assert type(refusal) is kind
     assert refusal.message
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (redis.ResponseError("DB index is out of range"), "at the end of MOMO_REDIS_URL"),
+        (redis.ResponseError("unknown command 'SENTINEL', with args beginning with: 'MASTERS'"), "no Sentinel"),
+        (redis.ConnectionError("Connection refused."), "Connection refused; check MOMO_REDIS_URL"),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "clean UTF-8 text"),
+    ],
+)
+def test_a_failure_says_what_to_change(error, words):
+    assert words in failures.as_refusal(error).message
 
 
 def test_a_message_shows_no_password():

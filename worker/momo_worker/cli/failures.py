@@ -37,7 +37,7 @@ def _ledger(error: Any) -> Refusal:
 
 
 def _redis(error: Any) -> Refusal:
-    text = str(error) or type(error).__name__
+    text = str(error).rstrip(". ") or type(error).__name__
     if "Protocol Error" in text:
         return WrongUse(f"what answers at MOMO_REDIS_URL is no Redis ({text}); check host and port")
     if "closed by server" in text:
@@ -45,6 +45,19 @@ def _redis(error: Any) -> Refusal:
             f"what answers at MOMO_REDIS_URL closed the connection: is it a Redis, and does it want rediss:// (TLS)? {_REDIS_ADVICE}"
         )
     return NotReachable(f"Redis doesn't answer: {text}; {_REDIS_ADVICE}")
+
+
+def _redis_refuses(error: Any) -> Refusal:
+    text = str(error).rstrip(". ")
+    if "Protocol Error" in text:
+        return _redis(error)
+    if "DB index" in text:
+        return WrongUse(f"Redis refuses: {text}; correct the database's number at the end of MOMO_REDIS_URL")
+    if "unknown command 'SENTINEL'" in text:
+        return WrongUse(
+            "what answers at MOMO_REDIS_URL is a Redis and no Sentinel; write redis:// or name the Sentinels"
+        )
+    return AnswerIsNo(f"Redis refuses: {text}; its log and `momo doctor` may say more")
 
 
 def _mtn(kind: type[Refusal]) -> Callable[[Any], Refusal]:
@@ -73,11 +86,7 @@ _BY_NAME: dict[str, Callable[[Any], Refusal]] = {
     "redis.exceptions.InvalidResponse": _redis,
     "redis.exceptions.ConnectionError": _redis,
     "redis.exceptions.TimeoutError": _redis,
-    "redis.exceptions.RedisError": lambda error: (
-        _redis(error)
-        if "Protocol Error" in str(error)
-        else AnswerIsNo(f"Redis refuses: {error}; `momo doctor` looks closer")
-    ),
+    "redis.exceptions.RedisError": _redis_refuses,
     "kombu.exceptions.OperationalError": _redis,
     "celery.exceptions.CeleryError": lambda error: AnswerIsNo(str(error)),
     "sqlalchemy.exc.DBAPIError": lambda error: NotReachable(
@@ -85,6 +94,9 @@ _BY_NAME: dict[str, Callable[[Any], Refusal]] = {
     ),
     "sqlalchemy.exc.SQLAlchemyError": lambda error: NotReachable(
         f"the ledger can't be used: {error}; check MOMO_DATABASE_URL and the server"
+    ),
+    "builtins.UnicodeEncodeError": lambda error: WrongUse(
+        f"{error.object[:40]!a} can't be written in {error.encoding}; use clean UTF-8 text, and a terminal whose LANG says UTF-8"
     ),
     "builtins.OSError": lambda error: AnswerIsNo(
         f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
