@@ -112,11 +112,19 @@ def _ledger(client: redis.Redis, ledger_id: str | None) -> Iterator[Finding]:
     named = found.decode() if found else None
     if named is None:
         yield warn("redis ledger", "this Redis belongs to no ledger yet", "the first process that starts claims it")
+    elif ledger_id is None:
+        # Nothing may be advised here that takes the Redis away from a ledger that only couldn't be read.
+        yield fail(
+            "redis ledger",
+            f"this Redis belongs to the ledger {named}, and ours has no id that could be read",
+            "put the ledger right first, as said above; then look again",
+        )
     elif named != ledger_id:
         yield fail(
             "redis ledger",
             f"this Redis belongs to the ledger {named}, and ours is {ledger_id}",
-            f"correct MOMO_REDIS_URL or MOMO_DATABASE_URL; if the other ledger is gone, delete the key {LEDGER_KEY}",
+            "correct MOMO_REDIS_URL or MOMO_DATABASE_URL; if the other ledger is lost and this one takes its place: "
+            "momo recover --adopt-ledger --reason '…'",
         )
     else:
         yield ok("redis ledger", "belongs to our ledger")
