@@ -165,8 +165,21 @@ def _wait_for_entry(settings: Settings, source: str, payload: bytes, seconds: fl
                 return _wait(ledger, found, max(1.0, give_up_at - clock.elapsed()), as_json=as_json)
             clock.sleep(0.1)
     raise AnswerIsNo(
-        f"{source} wasn't taken in within {seconds:g} s; it is kept and will be: does a pump run (`momo doctor`)?",
+        f"{source} wasn't taken in within {seconds:g} s; it is kept and will be: {_why_not_yet(settings, payload)}",
         {"source": source},
+    )
+
+
+def _why_not_yet(settings: Settings, payload: bytes) -> str:
+    """An account that may be configured in a moment is waited for; else it is the pump that is missed."""
+    try:
+        name = account_of(parse_fields(payload))
+    except JobError:
+        name = "default"
+    if name in settings.accounts:
+        return "does a pump run (`momo doctor`)?"
+    return (
+        f"there is no account {name} here (there are: {', '.join(settings.accounts)}), and after an hour it is rejected"
     )
 
 
