@@ -28,4 +28,6 @@ def write_problems(path: Path, found: Rows, findings: Sequence[Finding], sheet: 
 
 
 def _short(finding: Finding) -> str:
-    return f"{finding.column}: {finding.reason}" + (f" ({finding.advice})" if finding.advice else "")
+    # In a row its value stands beside it; what is said of the whole file stands nowhere else.
+    value = f" {finding.value}" if finding.value and not finding.line else ""
+    return f"{finding.column}:{value} {finding.reason}" + (f" ({finding.advice})" if finding.advice else "")
