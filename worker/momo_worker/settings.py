@@ -321,6 +321,12 @@ def _database_url(written: str, home: Path, where: _Where, problems: Problems) -
     if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
         return f"postgresql+psycopg://{rest}"
     if scheme == "sqlite" and rest.startswith("/") and rest.strip("/") not in {"", ":memory:"}:
+        if any(sign in rest for sign in "?#%"):
+            problems.add(
+                where("database_url"),
+                "has ? # or % in the file's name",
+                "name a file without them: options belong to PostgreSQL only",
+            )
         return f"sqlite:///{home / rest[1:]}"
     if scheme == "sqlite":
         problems.add(

@@ -118,6 +118,15 @@ def rejected_among(tx: Tx, sources: Sequence[str]) -> frozenset[str]:
     return frozenset(row[0] for row in tx.conn.execute(_REJECTED, {"sources": list(sources)}))
 
 
+_WAITS = text("SELECT (SELECT count(*) FROM waiting_job), why FROM waiting_job ORDER BY first_seen_at_ms LIMIT 1")
+
+
+def waiting(tx: Tx) -> tuple[int, str]:
+    """How many jobs wait, and why the oldest does."""
+    row = tx.conn.execute(_WAITS).first()
+    return (0, "") if row is None else (int(row[0]), row[1])
+
+
 def accepted_from(tx: Tx, source: str) -> str | None:
     """The payment that this entry became. Reads the whole table: only for entries that end their readers, which are few."""
     statement = select(schema.payment.c.id).where(schema.payment.c.source == source)

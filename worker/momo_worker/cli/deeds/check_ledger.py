@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from momo_worker.cli.deeds.finding import Finding, fail, ok, warn
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.clock import Clock
-from momo_worker.ledger import installation, outbox, recovery, stops, views
+from momo_worker.ledger import installation, intake, outbox, recovery, runs, stops, views
 from momo_worker.ledger.engine import Ledger, LedgerError, Tx
 from momo_worker.ledger.revision import newest
 from momo_worker.payment.payment import Queue, Work
@@ -32,6 +32,7 @@ def check_ledger(ledger: Ledger, settings: Settings, clock: Clock) -> Iterator[F
         yield from _pump(tx, us)
         yield from _recovery(tx)
         yield from _stops(tx)
+        yield from _waiting(tx)
         yield from _desk(tx)
         yield from _lags(tx, settings)
 
@@ -99,7 +100,7 @@ def _stops(tx: Tx) -> Iterator[Finding]:
         yield warn(
             "pause",
             f"{pause.scope}, since {moment(pause.paused_at_ms)}, by {pause.actor}: {pause.reason}",
-            "`momo resume` with the same scope lifts it",
+            _lifts(tx, pause),
         )
     for gate in stops.gates(tx).values():
         if gate.closed_at_ms is not None:
@@ -110,6 +111,23 @@ def _stops(tx: Tx) -> Iterator[Finding]:
             )
     if not found:
         yield ok("pause", "nothing is paused")
+
+
+def _lifts(tx: Tx, pause: stops.Pause) -> str:
+    run = runs.find(tx, pause.run) if pause.run else None
+    if run is None:
+        return "`momo resume` with the same scope lifts it"
+    return f"it is the run {run.name}: `momo run resume {run.name} --account {run.account} --reason …` lifts it"
+
+
+def _waiting(tx: Tx) -> Iterator[Finding]:
+    count, why = intake.waiting(tx)
+    if count:
+        yield warn(
+            "waiting",
+            f"{count:,} jobs wait, the oldest because {why}",
+            "configure the account in every process; what waits for an unknown account is rejected after an hour",
+        )
 
 
 def _desk(tx: Tx) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from momo_worker.cli.deeds.finding import Finding, fail, ok, warn
 from momo_worker.clock import Clock
 from momo_worker.streams import CELERY_DOOR, CELERY_LISTS, JOBS, LEDGER_KEY, RESULTS, TIDE_KEY, JobsStream
 
-_VERSION_LEAST = (6, 2)
+_VERSION_LEAST = (7, 0)
 #: A large Redis is not searched to its end: a doctor must not become the disease.
 _SCAN_STEPS = 200
 _SCAN_COUNT = 500
@@ -57,7 +57,7 @@ def _version(info: dict[str, Any]) -> Iterator[Finding]:
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {text}"
     version = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
     if version < _VERSION_LEAST:
-        yield fail("redis", f"{name} is too old", "use Redis 6.2 or later, or Valkey")
+        yield fail("redis", f"{name} is too old", "use Redis 7 or later, or Valkey")
     else:
         yield ok("redis", name)
 

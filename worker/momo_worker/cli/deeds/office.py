@@ -35,6 +35,9 @@ def office_of(settings: Settings) -> Iterator[Office]:
 def _claim(house: House) -> str | None:
     try:
         claim_redis(house.redis, house.ledger_id)
+    except redis.AuthenticationError:
+        # It is there and refuses us, for good: nothing would ever go out.
+        raise
     except (redis.ConnectionError, redis.TimeoutError) as error:
         return logs.scrub(str(error))
     return None

@@ -1,0 +1,180 @@
+"""A salary run as people type it, from the file to its end: keys, signatures, a trial, kill -9 in the middle, a cell that was changed."""
+
+import csv
+import os
+import shutil
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tests.support.command_line import Answer, Town, momo, running_town
+from tests.support.waiting import eventually
+
+QUICK = {
+    "MOMO_RULES__CALL_DEADLINE_SECONDS": "3",
+    "MOMO_RULES__LEASE_SECONDS": "7",
+    "MOMO_RULES__FIRST_LOOK_DISBURSEMENT_SECONDS": "1",
+    "MOMO_RULES__FIRST_LOOK_UNKNOWN_SECONDS": "1",
+    "MOMO_PACE__SEND_APART_MS": "20",
+}
+PASSPHRASE = "correct horse battery staple"
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+ROWS = 60
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town whose people have keys before its worker starts: boss and cfo approve, officer makes."""
+    top = tmp_path_factory.mktemp("bank")
+    config, home = top / "config", top / "simulator"
+    shutil.copytree(CONFIG, config)
+    home.mkdir()
+    (top / "passphrase").write_text(f"{PASSPHRASE}\n", encoding="utf-8")
+    settings = {**QUICK, "MOMO_CONFIG": str(config)}
+    first = momo("approver", "add", "boss", "--first", *under(top), home=home, **settings)
+    assert first.code == 0, first
+    with running_town(top, **settings) as running:
+        for name, role in (("officer", "maker"), ("cfo", "approver")):
+            assert running.momo("approver", "add", name, "--role", role, *under(top)).code == 0
+            assert running.momo("approver", "sign-in", name, "--as", "boss", *under(top)).code == 0
+        yield running
+
+
+def under(top: Path) -> tuple[str, str]:
+    return "--passphrase-file", str(top / "passphrase")
+
+
+def a_csv(town: Town, name: str, prefix: str, count: int) -> str:
+    path = town.top / f"{name}.csv"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        rows = [(f"{prefix}{n}", f"Person {n}", f"4673312{n:04d}", f"{10 + n}.50") for n in range(count)]
+        csv.writer(out).writerows([("staff no", "name", "phone", "amount"), *rows])
+    return str(path)
+
+
+def sign(town: Town, verb: str, name: str, who: str) -> Answer:
+    return town.momo("run", verb, name, "--as", who, *under(town.top))
+
+
+def moved(town: Town, prefix: str) -> Counter[str]:
+    """What the simulator says it paid, by our row ids: its own count, and not ours."""
+    record = requests.get(f"{town.simulator}/_simulator/movements", timeout=10).json()
+    return Counter(one["external_id"] for one in record["movements"] if one["external_id"].startswith(prefix))
+
+
+def standing(town: Town, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = town.momo("run", "watch", name, "--once", "--json").json
+    return found
+
+
+def test_a_run_is_signed_tried_released_killed_and_everybody_is_paid_once(bank: Town) -> None:
+    file = a_csv(bank, "salaries", "S", ROWS)
+    name = "salary-2026-12"
+    made = bank.momo("run", "import", file, "--name", name, "--expect-count", str(ROWS), "--by", "officer")
+    early = bank.momo("run", "release", name)
+    unsubmitted = sign(bank, "approve", name, "boss")
+    submitted = sign(bank, "submit", name, "officer")
+    wrong_side = sign(bank, "approve", name, "officer")
+    approved = sign(bank, "approve", name, "boss")
+    assert (made.code, early.code, unsubmitted.code, submitted.code, wrong_side.code, approved.code) == (
+        0,
+        1,
+        1,
+        0,
+        1,
+        0,
+    )
+    assert "nobody has approved" in early.err
+    assert "isn't submitted yet" in unsubmitted.err
+    assert "is a maker and can't sign as approver" in wrong_side.err
+    assert f"momo run release {name}" in approved.out
+
+    trial = bank.momo("run", "release", name, "--first", "3", "--by", "boss")
+    again = bank.momo("run", "release", name, "--first", "3", "--by", "boss")
+    assert (trial.code, again.code) == (0, 1)
+    assert "rows 1 to 3 of 60" in trial.out
+    assert "is released already" in again.err
+    eventually(lambda: standing(bank, name)["ended"] == 3, within_seconds=60)
+    assert moved(bank, "S") == Counter({f"S{n}": 1 for n in range(3)})
+
+    assert bank.momo("run", "release", name, "--by", "boss").code == 0
+    for part in ("pump-1", "worker-1"):
+        eventually(lambda: standing(bank, name)["handed_over"] > 3, within_seconds=60)
+        os.kill(bank.pid_of(part), signal.SIGKILL)
+    watched = bank.momo("run", "watch", name, "--seconds", "200", "--json")
+    assert watched.code == 0, (watched, standing(bank, name))
+    assert watched.json["states"]["successful"]["rows"] == ROWS
+    assert moved(bank, "S") == Counter({f"S{n}": 1 for n in range(ROWS)})
+    assert standing(bank, name)["state"] == "settled"
+    same = bank.momo("run", "import", file, "--name", name)
+    assert "The same run as before" in same.out
+
+
+def test_a_cell_that_is_changed_after_the_approval_pays_nobody(bank: Town) -> None:
+    name = "bonus-2026-12"
+    bank.momo("run", "import", a_csv(bank, "bonus", "B", 4), "--name", name, "--by", "officer")
+    bank.momo("run", "answer", name, "--text", "bonus beside the salary")
+    assert sign(bank, "submit", name, "officer").code == 0
+    assert sign(bank, "approve", name, "boss").code == 0
+    with closing(sqlite3.connect(bank.home / "momo.db")) as ledger, ledger:
+        changed = ledger.execute("UPDATE run_row SET msisdn = '46733999999' WHERE key = ?", (f"run/{name}/B2/1",))
+        assert changed.rowcount == 1
+    assert bank.momo("run", "release", name, "--by", "boss").code == 0
+    watched = bank.momo("run", "watch", name, "--seconds", "120", "--json")
+    assert (watched.code, watched.json["state"], watched.json["held"]) == (0, "completed", 1)
+    assert moved(bank, "B") == Counter({"B0": 1, "B1": 1, "B3": 1})
+    held = bank.momo("payment", "list", "--state", "held", "--json").json
+    assert [one["held_cause"] for one in held] == ["tampered"]
+
+
+def test_a_paused_run_waits_and_a_cancelled_one_spares_its_rows(bank: Town) -> None:
+    name = "fees-2026-12"
+    bank.momo("run", "import", a_csv(bank, "fees", "F", 5), "--name", name, "--by", "officer")
+    bank.momo("run", "answer", name, "--text", "checked")
+    assert sign(bank, "submit", name, "officer").code == 0
+    assert sign(bank, "approve", name, "cfo").code == 0
+    later = bank.momo("run", "release", name, "--at", "2d", "--by", "boss", "--json")
+    paused = bank.momo("run", "pause", name, "--reason", "wrong list", "--by", "boss")
+    no_reason = bank.momo("run", "cancel", name)
+    cancelled = bank.momo("run", "cancel", name, "--reason", "wrong list", "--by", "boss", "--json")
+    assert (later.code, paused.code, no_reason.code, cancelled.code) == (0, 0, 2, 0)
+    assert (cancelled.json["state"], cancelled.json["never_handed_over"]) == ("cancelled", 5)
+    assert moved(bank, "F") == Counter()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("approver", "add", "Ada"), 2, "is no name"),
+        (("approver", "add", "boss"), 1, "there is a boss already"),
+        (("approver", "add", "eve", "--role", "king"), 2, "--role is 'king'"),
+        (("approver", "add", "eve", "--first"), 2, "that is boss already"),
+        (("approver", "sign-in", "nobody", "--as", "boss"), 1, "has no nobody"),
+        (("approver", "sign-in", "cfo", "--as", "boss"), 1, "counts already"),
+        (("run", "approve", "no-such-run", "--as", "boss"), 1, "has no run no-such-run"),
+        (("run", "approve", "salary-2026-12"), 2, "--as is missing"),
+        (("run", "release", "salary-2026-12", "--at", "tomorrow"), 2, "--at is 'tomorrow'"),
+        (("run", "resume", "salary-2026-12", "--reason", "x"), 1, "isn't paused"),
+    ],
+)
+def test_what_cant_be_done_is_said_with_what_to_do(bank: Town, words: tuple[str, ...], code: int, said: str) -> None:
+    more = under(bank.top) if words[1] in ("add", "sign-in", "approve") else ()
+    answer = bank.momo(*words, *more)
+    assert (answer.code, said in answer.err) == (code, True), answer
+
+
+def test_a_wrong_passphrase_signs_nothing(bank: Town) -> None:
+    wrong = bank.top / "wrong"
+    wrong.write_text("not the passphrase", encoding="utf-8")
+    bank.momo("run", "import", a_csv(bank, "late", "L", 2), "--name", "late-2026-12", "--by", "officer")
+    bank.momo("run", "answer", "late-2026-12", "--text", "checked")
+    answer = bank.momo("run", "submit", "late-2026-12", "--as", "officer", "--passphrase-file", str(wrong))
+    assert answer.code == 1
+    assert "doesn't open with this passphrase" in answer.err
+    assert bank.momo("run", "show", "late-2026-12", "--json").json["state"] == "draft"
