@@ -1,18 +1,19 @@
-"""`make bench`: cost, memory, latency and claims at their own sizes, in one go; prints their tables."""
+"""`make bench`: cost, memory, latency, claims and the till beside a run at their own sizes, in one go; prints their tables."""
 
 import argparse
 
-from tests.benchmarks import claims, cost, latency, memory
+from tests.benchmarks import claims, cost, latency, memory, till
 from tests.benchmarks.main import bench
 from tests.benchmarks.tables import Table
 
-SCRIPTS = (cost, memory, latency, claims)
+SCRIPTS = (cost, memory, latency, claims, till)
 #: To see that everything runs; figures of runs this short are mostly start-up and idling.
 SMALL = {
     cost: "--payments 300 --rounds 1",
     memory: "--pending 1000 10000 --countdowns 1000 --payments 100",
     latency: "--jobs 5",
     claims: "--pending 1000 60000 --repetitions 5",
+    till: "--jobs 5 --rows 500",
 }
 
 

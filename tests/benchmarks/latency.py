@@ -81,13 +81,13 @@ class Doors:
         self._celery.close()
 
 
-def walk(made: Stage, house: House, door: Callable[[Job], None], job: Job) -> Walk:
+def walk(made: Stage, house: House, door: Callable[[Job], None], job: Job, operation: str = "transfer") -> Walk:
     """Send one payment through a door and find when it came out at MTN's."""
     began = time.time()
     door(job)
     give_up_at = time.monotonic() + _ARRIVES_SECONDS_MAX
     while True:
-        posts = [post for post in made.simulator.requests(since=began) if post["operation"] == "transfer"]
+        posts = [post for post in made.simulator.requests(since=began) if post["operation"] == operation]
         if posts:
             break
         if time.monotonic() > give_up_at:

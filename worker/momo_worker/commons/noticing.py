@@ -5,11 +5,15 @@ from collections.abc import Sequence
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, recovery
+from momo_worker.ledger import installation, recovery, run_release
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.tide import Copy, Why, ours
 
 log = structlog.get_logger(__name__)
+
+_RUNS_WAIT = (
+    "the ledger was restored: what people decided about this run since the backup, such as its end, may be lost"
+)
 
 
 def begin(
@@ -24,6 +28,7 @@ def begin(
 ) -> recovery.Recovery:
     """Begin a recovery; the caller has locked the installation, and tells it after the commit."""
     known = ours(copies, str(parts.namespace))
+    run_release.pause_released(tx, _RUNS_WAIT, recovery.ACTOR)
     return recovery.begin(
         tx,
         why,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from momo_worker.ledger import runs
+from momo_worker.ledger import runs, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_schema import run, run_release
 from momo_worker.ledger.runs import Run
@@ -92,6 +92,14 @@ def in_state(tx: Tx, states: Sequence[str]) -> list[Run]:
     return [Run(*row) for row in tx.conn.execute(statement)]
 
 
+def pause_released(tx: Tx, reason: str, actor: str) -> None:
+    """Pause every run that would go on by itself and isn't paused by itself yet."""
+    paused = {pause.run for pause in stops.pauses(tx)}
+    for one in in_state(tx, ("released",)):
+        if one.id not in paused:
+            stops.add_pause(tx, account=one.account, product="", run=one.id, reason=reason, actor=actor)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the payments of a run stand, and how many of its rows were refused."""
@@ -112,6 +120,10 @@ class Standing:
     @property
     def held(self) -> int:
         return self.count.get(State.HELD.value, 0)
+
+    @property
+    def unsent(self) -> int:
+        return self.count.get(State.ACCEPTED.value, 0)
 
 
 _STANDING = text("SELECT state, count(*), sum(amount_minor) FROM payment WHERE run = :run GROUP BY state")
