@@ -13,8 +13,12 @@ from momo_worker.commons.parts import Approvals
 from momo_worker.ledger import runs
 from momo_worker.payment.payment import Operation
 from momo_worker.payment.transitions import HeldCause, State
-from momo_worker.runs.approving import NotSignedError
+from momo_worker.runs.approving import NotSignedError, sign_run
 from momo_worker.runs.releasing import NotReleasedError, Wish, cancel_run, release_run, reopen_run
+
+
+class KilledError(Exception):
+    """The command ends here."""
 
 
 @pytest.fixture
@@ -298,3 +302,20 @@ def test_a_signed_start_holds_whoever_moves_the_release(world: World, office: Of
     assert world.mtn.left == []
     with world.ledger.read() as tx:
         assert runs.find(tx, run.id) is not None
+
+
+def test_a_signing_that_is_killed_half_way_has_signed_nothing_and_can_be_done_again(
+    world: World, office: Office
+) -> None:
+    made = office.draft(a_file(*people(1_200)))
+
+    def dies(what: str, done: int, _of: int | None) -> None:
+        if (what, done) == ("kept", 500):
+            raise KilledError
+
+    entry = office.people.counted["ada"]
+    with pytest.raises(KilledError):
+        sign_run(world.parts, "default", NAME, entry, lambda: office.keys["ada"], dies)
+    assert (office.signatures(made.run), office.run(made.run).state) == (0, "draft")
+    office.sign("ada", Role.MAKER)
+    assert office.sign("boss").missing == ""
