@@ -3,33 +3,19 @@
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 from tests.support import simulator as fake
-from tests.support.mtn_world import CLOCK, a_client, a_request, an_account
+from tests.support.mtn_world import CLOCK, a_client, a_request, an_account, uganda
 from tests.support.simulator import SimulatorControl
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
-from momo_worker.accounts import Account, Credentials, Market
+from momo_worker.accounts import Credentials, Market
 from momo_worker.mtn.provisioning import Provisioning
 from momo_worker.payment.money import Currency
 from momo_worker.payment.payment import PRODUCT_OF, Operation, Product
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, RenderedRequest, SendAnswer, SendVerdict, Status
-
-
-def credentials_of(who: fake.Credentials) -> Credentials:
-    return Credentials(who.subscription_key, who.api_user, who.api_key, who.secondary_key)
-
-
-def uganda(url: str, **changes: Any) -> Account:
-    keys = {
-        Product.COLLECTION: credentials_of(fake.UGANDA_COLLECTION),
-        Product.DISBURSEMENT: credentials_of(fake.UGANDA_DISBURSEMENT),
-    }
-    market = Market("uganda", url, "mtnuganda", Currency("UGX", 0), "UG", "Africa/Kampala")
-    return an_account(url, **{"market": market, "credentials": MappingProxyType(keys), "callback_url": None, **changes})
 
 
 class Mtn:

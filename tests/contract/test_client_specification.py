@@ -10,9 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.support.mtn_openapi import SPECIFICATIONS, needs_specifications, operation_of, specification
+from tests.support.mtn_openapi import SPECIFICATIONS, hold_against, needs_specifications, specification
 from tests.support.mtn_world import CLOCK, REFERENCE, SUBSCRIPTION_KEY, a_client, a_request, an_account
-from tests.support.raw_server import RawServer, Request, answer
+from tests.support.raw_server import RawServer, answer
 
 from momo_worker.mtn.provisioning import Provisioning
 from momo_worker.mtn.reasons import CODES
@@ -28,18 +28,6 @@ OUR_PATHS = {path.removeprefix(f"/{PRODUCT_OF[operation].value}") for operation,
 def server() -> Iterator[RawServer]:
     with RawServer(lambda _request, line: line.say(answer(404))) as running:
         yield running
-
-
-def hold_against(document: dict[str, Any], seen: Request) -> dict[str, Any]:
-    """The operation of a request; fails when there is none, or a required header is missing, or a header is nobody's."""
-    operation = operation_of(document, seen.method, seen.path)
-    assert operation is not None, f"{seen.method} {seen.path} is in no specification"
-    headers = {one["name"].lower(): one for one in operation.get("parameters", []) if one["in"] == "header"}
-    for name, parameter in headers.items():
-        assert name in seen.headers or not parameter.get("required"), f"{seen.path} lacks {name}"
-    transport = {"host", "accept", "accept-encoding", "user-agent", "content-length", "content-type", "connection"}
-    assert seen.headers.keys() - transport - headers.keys() <= {"ocp-apim-subscription-key"}
-    return operation
 
 
 def body_schema(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any] | None:

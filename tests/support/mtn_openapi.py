@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.raw_server import Request
+
 _BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "mtn-openapi"
 FOLDER = Path(os.environ.get("MOMO_MTN_OPENAPI", _BESIDE))
 SPECIFICATIONS = sorted(FOLDER.glob("*.json"))
@@ -54,3 +56,15 @@ def operation_of(document: dict[str, Any], method: str, path: str) -> dict[str, 
             found: dict[str, Any] = operations[method.lower()]
             return found
     return None
+
+
+def hold_against(document: dict[str, Any], seen: Request) -> dict[str, Any]:
+    """The operation of a request; fails when there is none, or a required header is missing, or a header is nobody's."""
+    operation = operation_of(document, seen.method, seen.path)
+    assert operation is not None, f"{seen.method} {seen.path} is in no specification"
+    headers = {one["name"].lower(): one for one in operation.get("parameters", []) if one["in"] == "header"}
+    for name, parameter in headers.items():
+        assert name in seen.headers or not parameter.get("required"), f"{seen.path} lacks {name}"
+    transport = {"host", "accept", "accept-encoding", "user-agent", "content-length", "content-type", "connection"}
+    assert seen.headers.keys() - transport - headers.keys() <= {"ocp-apim-subscription-key"}
+    return operation

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 import redis
+from tests.support import simulator as fake
 
 from momo_worker.accounts import Account, Credentials, Market
 from momo_worker.clock import SystemClock
@@ -83,3 +84,16 @@ def a_client(
     account: Account, product: Product = Product.DISBURSEMENT, tokens: TokenSource | None = None, **options: Any
 ) -> MtnClient:
     return MtnClient(account, product, tokens or a_token_source(account, product), clock=CLOCK, **options)
+
+
+def credentials_of(who: fake.Credentials) -> Credentials:
+    return Credentials(who.subscription_key, who.api_user, who.api_key, who.secondary_key)
+
+
+def uganda(url: str, **changes: Any) -> Account:
+    keys = {
+        Product.COLLECTION: credentials_of(fake.UGANDA_COLLECTION),
+        Product.DISBURSEMENT: credentials_of(fake.UGANDA_DISBURSEMENT),
+    }
+    market = Market("uganda", url, "mtnuganda", Currency("UGX", 0), "UG", "Africa/Kampala")
+    return an_account(url, **{"market": market, "credentials": MappingProxyType(keys), "callback_url": None, **changes})

@@ -107,6 +107,10 @@ class SimulatorControl:
     def set_balance(self, account: str, product: str, amount: str) -> None:
         self.call("POST", "balances", json={"account": account, "product": product, "amount": amount})
 
+    def holders(self, *people: dict[str, Any]) -> None:
+        """Who has which number: `msisdn`, `given_name`, `family_name`, `active`, `known`."""
+        self.call("POST", "holders", json=list(people))
+
     def end_tokens(self) -> None:
         self.call("DELETE", "tokens")
 

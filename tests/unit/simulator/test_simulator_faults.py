@@ -43,6 +43,7 @@ _CREATED_ALL_THE_SAME = {
     "lost_answer": (202, b"", "cut"),
     "halfway_answer": (202, b"", "halfway"),
     "slow_answer": (202, b"", "answered"),
+    "empty_answer": (202, b"", "answered"),
 }
 
 

@@ -1,5 +1,6 @@
 """What becomes of a payment, and that money moves exactly when MTN says SUCCESSFUL; a clock that the test moves."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tests.support.simulator import (
     a_body,
 )
 from tests.support.simulator_model import InProcessMtn, as_caller
+
+from momo_worker.simulator.messages import Request
 
 
 def test_a_transfer_is_pending_then_successful_and_leaves_the_float() -> None:
@@ -240,6 +243,22 @@ def test_who_is_active_and_who_is_it() -> None:
     one, same = (mtn.get(f"accountholder/{kind}/256772123456/basicuserinfo").json() for kind in ("MSISDN", "msisdn"))
     assert one == same
     assert one["given_name"]
+    assert mtn.get("accountholder/msisdn/0772123456/active").status == 400
+    assert mtn.get("accountholder/msisdn/0772123456/basicuserinfo").status == 500
+
+
+def test_a_test_says_who_has_a_number_and_what_it_says_wrongly_is_refused() -> None:
+    mtn = InProcessMtn(SANDBOX_DISBURSEMENT)
+    amina = {"msisdn": "256772123456", "given_name": "Amina", "active": False}
+    assert mtn.door("POST", "holders", amina) == {"holders": 1}
+    assert mtn.get("accountholder/msisdn/256772123456/active").json() == {"result": False}
+    person = mtn.get("accountholder/msisdn/256772123456/basicuserinfo").json()
+    assert (person["given_name"], "family_name" in person) == ("Amina", False)
+    for wrong in ({"msisdn": "0772"}, {**amina, "active": "no"}, {**amina, "age": 9}, {"given_name": "Amina"}):
+        reply = mtn.control.handle(Request.of("POST", "/_simulator/holders", {}, json.dumps(wrong).encode()))
+        assert reply.status == 400, wrong
+    mtn.door("POST", "reset")
+    assert mtn.door("GET", "holders") == {"holders": []}
 
 
 def test_what_moved_survives_another_start_and_a_float_is_not_filled_up_again(tmp_path: Path) -> None:

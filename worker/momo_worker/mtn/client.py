@@ -14,13 +14,22 @@ from momo_worker.accounts import Account
 from momo_worker.clock import Clock
 from momo_worker.mtn.adapter import Answer, WireError
 from momo_worker.mtn.errors import MtnError, NotDepartedError, NotReachableError, UnexpectedAnswerError
+from momo_worker.mtn.holders import parse_active, parse_name
 from momo_worker.mtn.line import Line
 from momo_worker.mtn.minting import checked_credentials
 from momo_worker.mtn.refusals import refusal
 from momo_worker.mtn.token import Token, TokenSource
 from momo_worker.mtn.wire import TEXT_CHARACTERS_MAX, parse_look, parse_send, read, text_of
 from momo_worker.payment.payment import Product
-from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, RenderedRequest, SendAnswer, SendVerdict
+from momo_worker.payment.verdict import (
+    Cause,
+    HolderVerdict,
+    LookAnswer,
+    LookVerdict,
+    RenderedRequest,
+    SendAnswer,
+    SendVerdict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -208,13 +217,17 @@ class MtnClient:
         path = f"/{self._product.value}/v1_0/account/balance"
         if currency is not None:
             path = f"{path}/{currency}"
+        return self._balance(self._answered(path, _at_once))
+
+    def _answered(self, path: str, depart: Callable[[], None]) -> Answer:
+        """One read; once more after a refused token, or with the secondary key. Raises MtnError, or what `depart` raised."""
         ends_at = self._line.ends_at()
-        answer, verdict = self._asked(path, _at_once, ends_at, secondary=False)
+        answer, verdict = self._asked(path, depart, ends_at, secondary=False)
         if verdict.cause is Cause.TOKEN_REFUSED:
-            answer, _ = self._asked(path, _at_once, ends_at, secondary=False)
+            answer, _ = self._asked(path, depart, ends_at, secondary=False)
         elif verdict.cause is Cause.KEY_REFUSED and self._credentials.secondary_key:
-            answer, _ = self._asked(path, _at_once, ends_at, secondary=True)
-        return self._balance(answer)
+            answer, _ = self._asked(path, depart, ends_at, secondary=True)
+        return answer
 
     def probe(self) -> Cause:
         """One token, fresh if the last was refused, and one balance read: NONE when both went well."""
@@ -224,6 +237,36 @@ class MtnClient:
         except MtnError as error:
             return error.cause
         return Cause.NONE
+
+    # ---- questions about people ---------------------------------------------------------------------------------
+
+    def holder_active(self, msisdn: str, depart: Callable[[], None]) -> HolderVerdict:
+        """Whether a number has a wallet that is registered and active; `depart` is called before each read."""
+        return self._of_holder(msisdn, "active", depart, parse_active)
+
+    def holder_name(self, msisdn: str, depart: Callable[[], None]) -> HolderVerdict:
+        """What MTN calls whoever has this number; needs no consent of theirs (OAS)."""
+        return self._of_holder(msisdn, "basicuserinfo", depart, parse_name)
+
+    def _of_holder(
+        self, msisdn: str, question: str, depart: Callable[[], None], parse: Callable[..., HolderVerdict]
+    ) -> HolderVerdict:
+        if not (msisdn.isascii() and msisdn.isdigit()):
+            raise ValueError("a number is asked about as digits, country code first")
+        # The type in lower case: 'active' takes no other, and for 'basicuserinfo' it is what MTN's own SDK sends.
+        path = f"/{self._product.value}/v1_0/accountholder/msisdn/{msisdn}/{question}"
+        try:
+            answer = self._answered(path, depart)
+        except NotDepartedError as error:
+            return HolderVerdict(answered=False, cause=Cause.NOT_DEPARTED, message=error.reason)
+        except MtnError as error:
+            return HolderVerdict(
+                answered=False,
+                cause=error.cause,
+                message=error.what,
+                retry_after_seconds=error.retry_after_seconds,
+            )
+        return parse(answer.status, answer.headers, answer.body, now_ms=self._clock.now_ms())
 
     def _balance(self, answer: Answer) -> Balance:
         said = read(answer.headers, answer.body)

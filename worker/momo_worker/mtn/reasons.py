@@ -200,6 +200,10 @@ LOOKS: dict[Key, tuple[LookAnswer, Cause]] = {
 #: The wallet platform's own word that it doesn't know a reference; any other 404 is a wrong address, or a machine's.
 UNKNOWN_REFERENCE = (404, Shape.OBJECT, "RESOURCE_NOT_FOUND")
 
+#: Codes by which the wallet platform says, under 404 or 500, that it knows nobody of a number: as final as a `false`.
+NO_HOLDER = frozenset({"RESOURCE_NOT_FOUND", "PAYEE_NOT_FOUND", "PAYER_NOT_FOUND", "NOT_FOUND"})
+_NO_HOLDER_STATUSES = (404, 500)
+
 
 def send_class(status: int, shape: Shape, code: str | None, message: str, *, gateway: bool) -> tuple[SendAnswer, Cause]:
     """The class of an answer to a POST."""
@@ -213,6 +217,15 @@ def look_class(status: int, shape: Shape, code: str | None, message: str, *, gat
         return LookAnswer.NOT_FOUND, Cause.NONE
     found = LOOKS.get((status, shape, _speaks(code, gateway=gateway)), (LookAnswer.NO_WORD, Cause.FAULT))
     return found[0], _by_message(found[1], message)
+
+
+def holder_class(
+    status: int, shape: Shape, code: str | None, message: str, *, gateway: bool
+) -> tuple[LookAnswer, Cause]:
+    """The class of an answer to a question about an account holder; `NOT_FOUND` is MTN's own word that there is none."""
+    if shape is Shape.OBJECT and status in _NO_HOLDER_STATUSES and code in NO_HOLDER:
+        return LookAnswer.NOT_FOUND, Cause.NONE
+    return look_class(status, shape, code, message, gateway=gateway)
 
 
 def _speaks(code: str | None, *, gateway: bool) -> Speaks | None:

@@ -101,6 +101,23 @@ class LookVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class HolderVerdict:
+    """What became of one question about the person behind a number. What MTN calls somebody stands in no repr."""
+
+    #: MTN said something of this number; all else says nothing, neither good nor bad.
+    answered: bool
+    #: Whether the wallet is registered and active: False also where MTN knows nobody of this number. Only where that was asked.
+    active: bool | None = None
+    #: The name that MTN has; None where it has none.
+    name: str | None = field(default=None, repr=False)
+    cause: Cause = Cause.NONE
+    #: May hold whatever MTN's machines wrote: scrub it before anybody reads it.
+    message: str | None = field(default=None, repr=False)
+    http_status: int | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RenderedRequest:
     """A request as it was rendered once and is sent from the store, byte for byte, for ever (M3)."""
 

@@ -50,6 +50,8 @@ class Control:
             ("DELETE", "faults"): lambda *_: self._clear_faults(),
             ("GET", "settings"): lambda *_: asdict(model.behaviour),
             ("POST", "settings"): lambda _, body: self._change_settings(body),
+            ("GET", "holders"): lambda *_: {"holders": model.subscribers.as_json()},
+            ("POST", "holders"): lambda _, body: self._put_holders(body),
             ("POST", "balances"): lambda _, body: self._set_balance(body),
             ("DELETE", "tokens"): lambda *_: {"ended": model.gateway.end_tokens(model.clock())},
             ("POST", "reset"): lambda *_: self._reset(),
@@ -150,6 +152,12 @@ class Control:
     def _change_settings(self, body: Any) -> dict[str, Any]:
         self._model.behaviour = self._model.behaviour.changed(body)
         return asdict(self._model.behaviour)
+
+    def _put_holders(self, body: Any) -> dict[str, Any]:
+        """One account holder, or a list of them."""
+        for one in body if isinstance(body, list) else [body]:
+            self._model.subscribers.put(one)
+        return {"holders": len(self._model.subscribers.as_json())}
 
     def _set_balance(self, body: Any) -> dict[str, Any]:
         account = self._model.accounts[body["account"]]

@@ -53,6 +53,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "halfway_answer": (AFTER, "handled, then the connection is cut in the middle of the answer"),
     "slow_answer": (AFTER, "handled, then answered after `seconds`"),
     "empty_conflict": (AFTER, "a 409 without its body"),
+    "empty_answer": (AFTER, "handled, then answered without a body"),
     # How a status is written.
     "reason_as_string": (VIEW, "reason as a bare string"),
     "reason_as_object": (VIEW, "reason as {code, message}"),
@@ -63,7 +64,9 @@ FAULTS: dict[str, tuple[str, str]] = {
     "unknown_status": (VIEW, "a status that nobody documented (`code`)"),
     "shown_created": (VIEW, "CREATED instead of what it is"),
     "no_status": (VIEW, "no status at all"),
-    "missing_fields": (VIEW, "without notes, external id and financialTransactionId"),
+    "missing_fields": (VIEW, "without notes, external id and financialTransactionId; of a person, without names"),
+    "result_as_text": (VIEW, 'whether an account holder is active as "true" or "false" in quotes'),
+    "whole_name": (VIEW, "a person's name in one field, `name`, as MTN's own SDK shows it"),
     "wrong_amount": (VIEW, "another amount"),
     "wrong_currency": (VIEW, "another currency"),
     "wrong_party": (VIEW, "another number"),

@@ -45,6 +45,7 @@ _AFTERWARDS: dict[str, Callable[[Rule, Reply], Reply]] = {
     "gateway_timeout_after_creation": lambda *_: answers.proxy_page(504),
     "html_200_after_creation": lambda *_: html_reply(200, _ACCEPTED_PAGE),
     "ok_200_after_creation": lambda *_: empty_reply(200),
+    "empty_answer": lambda _, reply: empty_reply(reply.status),
     "empty_conflict": lambda *_: empty_reply(409),
 }
 

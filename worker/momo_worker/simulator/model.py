@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 
-from momo_worker.simulator import answers, subscribers
+from momo_worker.simulator import answers
 from momo_worker.simulator.accounts import DEFAULT_ACCOUNTS, Account
 from momo_worker.simulator.bank import NEVER, Bank, Callback, shown_status
 from momo_worker.simulator.behaviour import Behaviour
@@ -21,6 +21,7 @@ from momo_worker.simulator.record import Record
 from momo_worker.simulator.rendering import status_body
 from momo_worker.simulator.routes import Route, find_route
 from momo_worker.simulator.store import Row, Store
+from momo_worker.simulator.subscribers import Subscribers
 from momo_worker.simulator.validation import Refusal, check_environment, json_object, reference_in_path
 
 Clock = Callable[[], float]
@@ -45,6 +46,7 @@ class Model:
         self.gateway = Gateway(store, accounts, chance)
         self.bank = Bank(store, accounts)
         self.desk = Desk(self.bank, store, chance)
+        self.subscribers = Subscribers()
         self.faults = Faults(chance)
         self.record = Record(clock())
         self._next_due = self.bank.next_due()
@@ -79,12 +81,13 @@ class Model:
         self.bank.callback_outcome(callback.callback_id, outcome)
 
     def reset(self) -> None:
-        """As on the first day: no payments, tokens, users, faults or counts; balances and settings as they were given."""
+        """As on the first day: no payments, tokens, users, people set by hand, faults or counts; balances and settings as they were given."""
         with self.store.transaction():
             self.store.empty()
             self.bank.open_balances()
         self.gateway.forget_cached()
         self.faults.clear()
+        self.subscribers.clear()
         self.behaviour = self._first_behaviour
         self.record = Record(self.clock())
         self._next_due = NEVER
@@ -141,7 +144,7 @@ class Model:
             return self._status(route, caller.account, api_user, facts, now)
         if route.operation == "balance":
             return self._balance(route, caller)
-        return subscribers.answer(route, caller.account)
+        return self.subscribers.answer(route, caller.account, self.faults.all(VIEW, facts, now))
 
     def _create(
         self, request: Request, route: Route, account: Account, api_user: str, facts: Facts, now: float
