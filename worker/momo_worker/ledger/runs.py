@@ -122,14 +122,17 @@ def counted(tx: Tx, run_id: str) -> tuple[int, int]:
 
 
 def forget_rows(tx: Tx, run_id: str, *, limit: int) -> int:
-    """Take a piece of a half-imported run's rows and its findings away; never of a draft. Returns how many rows that was."""
+    """Take a piece of a half-imported run's rows and its findings and checks away; never of a draft. Returns how many rows that was."""
     values = {"run": run_id, "limit": limit}
     tx.conn.execute(_FORGET_FINDINGS, values)
+    # The same file may be read by other columns this time: what was said of its rows is no word about these.
+    tx.conn.execute(_FORGET_CHECKS, values)
     return tx.conn.execute(_FORGET_ROWS, values).rowcount
 
 
 _HALF = "EXISTS (SELECT 1 FROM run WHERE id = :run AND state = 'importing')"
 _FORGET_FINDINGS = text(f"DELETE FROM run_finding WHERE run_id = :run AND {_HALF}")  # noqa: S608 - constants of ours
+_FORGET_CHECKS = text(f"DELETE FROM run_check WHERE run_id = :run AND {_HALF}")  # noqa: S608 - constants of ours
 _FORGET_ROWS = text(
     "DELETE FROM run_row WHERE run_id = :run AND place IN "  # noqa: S608 - constants of ours
     f"(SELECT place FROM run_row WHERE run_id = :run ORDER BY place LIMIT :limit) AND {_HALF}"
