@@ -82,6 +82,8 @@ class Account:
     second_approval_above_minor: int | None = None
     #: Refunds by MTN's refund operation; True pays them as a transfer.
     refund_by_transfer: bool = False
+    #: A run whose numbers MTN wasn't asked about can't be approved.
+    check_needed: bool = False
 
     def budget(self, product: Product) -> str:
         """Name of the status budget: it belongs to base URL, product and subscription key, not to the account's name."""

@@ -240,6 +240,7 @@ def _account(
             name, "second_approval_above", section.second_approval_above, market, where, problems
         ),
         refund_by_transfer=section.refund_by == "transfer",
+        check_needed=section.check_before_paying == "needed",
     )
 
 

@@ -28,6 +28,7 @@ def _upper(value: object) -> object:
 Duration = Annotated[Decimal, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_split), Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+Percent = Annotated[int, Field(ge=0, le=100)]
 Factor = Annotated[float, Field(ge=1, le=10)]
 
 
@@ -145,6 +146,13 @@ class ApprovalsSection(Section):
     fee_margin_percent: Annotated[Decimal, Field(ge=0, le=50, allow_inf_nan=False)] = Decimal(1)
 
 
+class CheckSection(Section):
+    pass_score: Percent = 90
+    review_score: Percent = 60
+    keep_days: Duration = Decimal(30)
+    apart_ms: Annotated[int, Field(ge=0, le=60_000)] = 210
+
+
 class PaceSection(Section):
     look_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().look_apart_ms
     send_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().send_apart_ms
@@ -179,6 +187,7 @@ class AccountSection(Section):
     direct_limit_per_day: str | None = None
     second_approval_above: str | None = None
     refund_by: Literal["refund", "transfer"] = "refund"
+    check_before_paying: Literal["off", "needed"] = "off"
     pace: AccountPaceSection = AccountPaceSection()
     collection: ProductSection = ProductSection()
     disbursement: ProductSection = ProductSection()
@@ -200,6 +209,7 @@ class Written(Section):
     rules: RulesSection = RulesSection()  # type: ignore[valid-type]  # made from RULE_KEYS above
     pace: PaceSection = PaceSection()
     approvals: ApprovalsSection = ApprovalsSection()
+    check: CheckSection = CheckSection()
     accounts: dict[str, AccountSection] = Field(default_factory=dict)
 
 
@@ -212,6 +222,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "rules": RulesSection,
     "pace": PaceSection,
     "approvals": ApprovalsSection,
+    "check": CheckSection,
 }
 
 #: Leaves whose value is a secret: never in worker.toml, never in an error, and each may come as `…_FILE`.
