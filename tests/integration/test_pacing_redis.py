@@ -12,9 +12,12 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.support.mtn_world import an_account
 from tests.support.valkey import Valkey
 
+from momo_worker.accounts import Pace
 from momo_worker.clock import SystemClock
+from momo_worker.pace import RedisSlots
 from momo_worker.pacing import (
     GRANT_AGE_SECONDS_MAX,
     WAIT_MS_MAX,
@@ -22,6 +25,7 @@ from momo_worker.pacing import (
     NotDepartedError,
     is_loopback,
 )
+from momo_worker.payment.payment import Product
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGET = "https://momo|collection|5ub5cr1pt10n-key"
@@ -202,3 +206,19 @@ def test_threads_of_one_process_share_the_budget(limiter: Limiter) -> None:
 )
 def test_only_this_machine_is_loopback(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback
+
+
+def test_a_check_takes_its_own_slots_and_those_of_the_looks(redis_client: redis.Redis) -> None:
+    clock = StillClock()
+    slots = RedisSlots(Limiter(redis_client, clock), clock)
+    account = an_account(pace=Pace(look_apart_ms=105, send_apart_ms=0))
+    slots.wait_to_check(account, Product.DISBURSEMENT, 500)
+    slots.wait_to_check(account, Product.DISBURSEMENT, 500)
+    assert clock.slept[2] > 0.4, "a check goes at its own pace"
+    slots.wait(account, Product.DISBURSEMENT, look=True)
+    assert clock.slept[-1] > 0.1, "the looks' slots were taken, too"
+    slots.slow_checks(account, Product.DISBURSEMENT, 60)
+    with pytest.raises(NotDepartedError):
+        slots.wait_to_check(account, Product.DISBURSEMENT, 500)
+    slots.wait(account, Product.DISBURSEMENT, look=True)
+    slots.wait(account, Product.COLLECTION, look=True)

@@ -35,6 +35,22 @@ class RedisSlots:
             raise NotDepartedError("no slot for a send within 2 s")
         self._local.sleep(wait_ms)
 
+    def wait_to_check(self, account: Account, product: Product, apart_ms: int) -> None:
+        """Return when a question about an account holder may leave: at a pace of its own, and in a slot of the status reads.
+
+        Whether MTN counts these among its ten a second isn't published; a check of thousands of numbers must not be how we learn it.
+        """
+        if apart_ms > 0:
+            self._limiter.wait_for_slot(_check_budget(account, product), apart_ms)
+        self.wait(account, product, look=True)
+
+    def slow_checks(self, account: Account, product: Product, seconds: float) -> None:
+        """Hold back checks for as long as MTN named; payments are looked up all the same, and hear for themselves."""
+        try:
+            self._limiter.slow(_check_budget(account, product), seconds)
+        except redis.RedisError:
+            return
+
     def slow(self, account: Account, product: Product, seconds: float, *, look: bool) -> None:
         """Hold back this budget for as long as MTN named; without Redis the payments' own delays must do."""
         try:
@@ -48,6 +64,10 @@ SEND_WAIT_MS_MAX = 2_000
 
 def _budget(account: Account, product: Product, *, look: bool) -> str:
     return ("look|" if look else "send|") + account.budget(product)
+
+
+def _check_budget(account: Account, product: Product) -> str:
+    return "check|" + account.budget(product)
 
 
 class _LocalPace:

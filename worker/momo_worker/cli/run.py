@@ -1,4 +1,4 @@
-"""The words of `momo run`: import a file, look at its draft, answer what it asks; sign, release, watch, hold and end it."""
+"""The words of `momo run`: import a file, look at its draft, answer what it asks, check who has its numbers; sign, release, watch, hold and end it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,9 +8,10 @@ from momo_worker.cli.lazy import late
 from momo_worker.cli.options import Account, AnyAccount, By, Json, PassphraseFile
 
 if TYPE_CHECKING:
-    from momo_worker.cli.deeds import run_import, run_releasing, run_signing, run_template, run_watching
+    from momo_worker.cli.deeds import run_check, run_import, run_releasing, run_signing, run_template, run_watching
     from momo_worker.cli.deeds import runs as deeds
 else:
+    run_check = late("momo_worker.cli.deeds.run_check")
     run_releasing = late("momo_worker.cli.deeds.run_releasing")
     run_signing = late("momo_worker.cli.deeds.run_signing")
     run_watching = late("momo_worker.cli.deeds.run_watching")
@@ -108,6 +109,34 @@ def answer(
 ) -> None:
     """Answer what a draft asks: people who stand in it twice, rows that another run has, a file that was imported before."""
     deeds.answer(name, text=text, findings=finding or [], account=account, by=by, as_json=as_json)
+
+
+@run.command("check")
+def check(
+    name: Name,
+    again: Annotated[bool, typer.Option("--again", help="Ask anew also about numbers that are known.")] = False,
+    account: Account = "default",
+    rows: Annotated[int, typer.Option(min=0, help="How many rows to show that didn't pass.")] = 50,
+    full: Annotated[bool, typer.Option("--full", help="Show phone numbers whole.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask MTN whether a run's numbers are active and whose they are, and compare the names. Goes on where it was stopped."""
+    raise typer.Exit(run_check.check_run(name, account=account, again=again, rows=rows, full=full, as_json=as_json))
+
+
+@run.command("override")
+def override(
+    name: Name,
+    row: Annotated[int, typer.Option("--row", min=1, help="Which row, by its place: the table's first column.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why, such as: paid on her husband's phone, form of 3 May.")
+    ] = "",
+    account: Account = "default",
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Answer for a row that the check blocks, or would have looked at."""
+    run_check.override(name, row=row, reason=reason, account=account, by=by, as_json=as_json)
 
 
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who signs, with a key on this machine.")]

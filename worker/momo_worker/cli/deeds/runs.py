@@ -8,8 +8,9 @@ from rich.table import Column, Table
 from momo_worker.cli.deeds.reading import actor, ledger_of, quiet_settings
 from momo_worker.cli.deeds.showing import moment, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
-from momo_worker.ledger import runs, stops
+from momo_worker.ledger import run_checks, runs, stops
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_checks import Counts
 from momo_worker.ledger.runs import Run, RunFinding, RunRow
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
@@ -44,9 +45,11 @@ def show(name: str, *, account: str, rows: int, full: bool, as_json: bool) -> No
         run = named(tx, account, name)
         some = runs.rows_of(tx, run.id, limit=rows) if rows else []
         findings = runs.findings_of(tx, run.id)
+        checked = run_checks.counts(tx, run.id)
     if as_json:
         shown = [_row_facts(row, run, full=full) for row in some]
-        say_json({**_facts(run), "first_rows": shown, "findings": [_finding_facts(one) for one in findings]})
+        told = [_finding_facts(one) for one in findings]
+        say_json({**_facts(run), "checked": _check_facts(checked), "first_rows": shown, "findings": told})
         return
     say(f"Run {run.name}: {run.state} since {moment(run.state_since_ms)}")
     say(f"  pays       {run.rows:,} rows, {_total(run)}, {run.operation} from account {run.account}")
@@ -55,6 +58,8 @@ def show(name: str, *, account: str, rows: int, full: bool, as_json: bool) -> No
     for word, value in (("note", run.note), ("pay date", run.pay_date)):
         if value:
             say(f"  {word:<10} {value}")
+    if checked != Counts():
+        say(f"  checked    {', '.join(f'{count:,} {word}' for word, count in _check_facts(checked).items())}")
     for finding in findings:
         say(f"  {_finding_line(finding)}")
     if some:
@@ -162,6 +167,10 @@ def _facts(run: Run) -> dict[str, Any]:
         "imported_at": moment(run.imported_at_ms),
         "state_since": moment(run.state_since_ms),
     }
+
+
+def _check_facts(counts: Counts) -> dict[str, int]:
+    return {"pass": counts.passed, "review": counts.review, "block": counts.block, "overridden": counts.overridden}
 
 
 def _row_facts(row: RunRow, run: Run, *, full: bool) -> dict[str, Any]:
