@@ -265,6 +265,13 @@ def test_many_silent_numbers_in_a_row_stop_the_check_and_what_was_answered_is_ke
     assert "2567721" not in repr(done)
 
 
+def test_silent_numbers_among_others_stop_nothing(world: World, office: Office) -> None:
+    run = a_run(world, 60)
+    office.mtn.on_active = lambda msisdn: nothing(Cause.NONE) if int(msisdn) % 2 else active()
+    done = office.check(run)
+    assert (done.stopped, done.asked, len(done.silent_lines)) == (None, 30, 30)
+
+
 @pytest.mark.parametrize("cause", [Cause.TOKEN_REFUSED, Cause.KEY_REFUSED, Cause.LOGIN_REFUSED, Cause.FORBIDDEN])
 def test_a_refusal_of_ours_stops_the_check(world: World, office: Office, cause: Cause) -> None:
     office.mtn.on_active = lambda _msisdn: after(world, 2, nothing(cause))

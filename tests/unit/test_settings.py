@@ -364,3 +364,11 @@ def test_the_ledger_keeps_results_as_long_as_the_stream_and_a_replay_of_it_need(
     assert "MOMO_RESULTS__OUTBOX_KEEP_DAYS: 9 is less than the stream keeps" in complaint(home, **stream)
     assert "set at least 3" in complaint(home, **loss)
     assert loaded(home, **{**stream, "MOMO_RESULTS__OUTBOX_KEEP_DAYS": "10"}).outbox_keep_ms == 10 * 86_400_000
+
+
+def test_what_passes_a_check_is_no_less_alike_than_what_is_looked_at(home: Path) -> None:
+    settings = loaded(home, MOMO_CHECK__PASS_SCORE="70", MOMO_CHECK__REVIEW_SCORE="70", MOMO_CHECK__KEEP_DAYS="1.5")
+    assert (settings.check_pass_score, settings.check_review_score) == (70, 70)
+    assert (settings.check_keep_ms, settings.check_apart_ms) == (129_600_000, 210)
+    assert "what lies between is looked at" in complaint(home, MOMO_CHECK__PASS_SCORE="50")
+    assert "MOMO_CHECK__PASS_SCORE" in complaint(home, MOMO_CHECK__PASS_SCORE="101")

@@ -23,6 +23,7 @@ label = "Shop in Accra"
 same_again = "hold"
 direct_limit_per_payment = "500.50"
 refund_by = "transfer"
+check_before_paying = "needed"
 [accounts.shop-accra.collection]
 api_user = "7c1f2a30-0000-4000-8000-000000000002"
 [accounts.shop-accra.pace]
@@ -70,6 +71,7 @@ def test_the_default_account_is_made_of_plain_variables(tmp_path: Path) -> None:
     assert (credentials.subscription_key, credentials.secondary_key) == ("0123456789abcdef", "secondary-key")
     assert (credentials.api_user, credentials.api_key) == (COLLECTION["MOMO_COLLECTION_API_USER"], "fedcba9876543210")
     assert Product.DISBURSEMENT not in account.credentials
+    assert not account.check_needed
     assert (account.callback_url, account.callback_secret) == ("https://pay.example.com/momo", "0123456789abcdef0123")
 
 
@@ -83,6 +85,7 @@ def test_an_account_of_the_file_takes_its_secrets_from_variables(tmp_path: Path)
     assert (account.label, account.same_again) == ("Shop in Accra", SameAgain.HOLD)
     assert account.direct_limit == DirectLimit(per_payment_minor=50_050)
     assert account.refund_by_transfer
+    assert account.check_needed
     assert (account.pace.look_apart_ms, account.pace.send_apart_ms) == (200, 40)
 
 

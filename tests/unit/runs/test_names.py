@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from momo_worker.ledger.run_checks import CheckVerdict
@@ -169,6 +169,7 @@ def test_order_case_hyphens_spaces_and_accents_mean_nothing(parts: list[str], ch
 @given(NAME)
 def test_a_name_is_itself(name: str) -> None:
     assert compare(name, name).score == 100
+    assume(not TITLES & set(words(name)))
     assert compare(f"Mr. {name}", name.upper()).score == 100
 
 

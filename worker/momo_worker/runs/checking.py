@@ -242,5 +242,11 @@ class _Asking:
             over = wait_seconds > _WAIT_SECONDS_MAX or self._parts.clock.elapsed() + wait_seconds > give_up_at
             if verdict.answered or not again or over:
                 return verdict
-            self._parts.clock.sleep(wait_seconds)
+            self._wait(wait_seconds)
         return None
+
+    def _wait(self, seconds: float) -> None:
+        """In small pieces, so that nobody who ends the check waits for a wait."""
+        ends_at = self._parts.clock.elapsed() + seconds
+        while not self._over.is_set() and (left := ends_at - self._parts.clock.elapsed()) > 0:
+            self._parts.clock.sleep(min(left, _PAUSE_SECONDS))

@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     INACTIVE: "MTN says that this number has no active wallet",
     ACTIVE_ONLY: "the number is active; the file names nobody to compare with",
     NAMELESS: "the number is active; MTN has no name to compare with",
+    CheckVerdict.UNASKED: "MTN gave no answer",
     Likeness.SAME: "the names agree",
     Likeness.INITIALS: "only initials agree",
     Likeness.ONE_WORD: "only one word of a name to compare",

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 import redis
+from prometheus_client import CollectorRegistry
 from rich.table import Column, Table
 
 from momo_worker import logs
-from momo_worker.cli.deeds.balance import clients_of
 from momo_worker.cli.deeds.bars import bar
 from momo_worker.cli.deeds.reading import account_with, actor, ledger_of, quiet_settings
 from momo_worker.cli.deeds.runs import named
@@ -24,6 +24,7 @@ from momo_worker.ledger import installation, run_checks, stops
 from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.run_checks import CheckVerdict, Counts, Flagged
 from momo_worker.ledger.runs import Run
+from momo_worker.metrics import Metrics
 from momo_worker.pace import RedisSlots
 from momo_worker.pacing import Limiter
 from momo_worker.payment.msisdn import masked
@@ -32,6 +33,7 @@ from momo_worker.redis_client import connect
 from momo_worker.runs.checking import Checked, CheckParts, MovedError, check
 from momo_worker.runs.judging import WORDS, Thresholds
 from momo_worker.settings import Settings
+from momo_worker.wiring import Clients
 
 #: Enough for the widest round trip at the pace of a check; more would only wait in line.
 _CALLS_AT_ONCE = 8
@@ -100,7 +102,7 @@ def _parts(ledger: Ledger, settings: Settings, run: Run) -> Iterator[CheckParts]
         ) from None
     slots = RedisSlots(Limiter(client, clock), clock)
     runner = ThreadRunner(_CALLS_AT_ONCE)
-    asks = clients_of(settings).of(run.account, product)
+    asks = Clients(settings, client, clock, Metrics(CollectorRegistry())).of(run.account, product)
     try:
         yield CheckParts(
             ledger=ledger,
