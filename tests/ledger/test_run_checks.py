@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from tests.support.ledger_world import NAMESPACE, World, an_account, failures, side_by_side
 
+from momo_worker.accounts import Account
 from momo_worker.commons.runner import InlineRunner, ThreadRunner
 from momo_worker.ledger import run_checks, runs
 from momo_worker.ledger.run_checks import CheckVerdict, Counts, Holder, RowCheck
@@ -366,6 +367,25 @@ def test_an_override_is_kept_until_mtn_says_otherwise(world: World, office: Offi
     world.clock.on(1)
     office.check(run, again=True)
     assert office.left(run) == (2, 0), "nobody has answered for this name"
+
+
+def test_what_bars_a_run_is_said_in_words_and_only_what_the_account_asks_for(world: World, office: Office) -> None:
+    run = a_run(world, 3)
+    office.mtn.on_name = lambda msisdn: called("Person" if msisdn.endswith("0") else "Persom 2")
+    office.mtn.on_active = lambda msisdn: active(not msisdn.endswith("1"))
+    usual, strict = an_account(), an_account(check_needed=True)
+
+    def bars(account: Account) -> str:
+        with world.ledger.read() as tx:
+            return checking.what_bars(tx, run, account)
+
+    assert bars(usual) == ""
+    assert "3 rows" in bars(strict)
+    office.check(run)
+    for account in (usual, strict):
+        assert "blocks 1 rows" in bars(account)
+    office.override(run, 2)
+    assert (bars(usual), bars(strict)) == ("", ""), "what is to review bars nothing"
 
 
 def test_rows_to_look_at_come_blocked_first_and_what_is_answered_last(world: World, office: Office) -> None:

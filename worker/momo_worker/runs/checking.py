@@ -110,6 +110,21 @@ def check(parts: CheckParts, run: Run, *, again: bool, progress: Progress) -> Ch
             return sofar
 
 
+def what_bars(tx: Tx, run: Run, account: Account) -> str:
+    """What the check has against paying a run, in words; '' for nothing. For whoever signs or releases it, in their transaction."""
+    if blocked := run_checks.unanswered(tx, run.id):
+        return (
+            f"the check blocks {blocked:,} rows of the run {run.name} and nobody has answered for them: see `momo run check {run.name}`, "
+            f"then correct the file, or `momo run override {run.name} --row N --reason '…'`"
+        )
+    if account.check_needed and (left := run_checks.unchecked(tx, run.id)):
+        return (
+            f"MTN wasn't asked who has the numbers of {left:,} rows of the run {run.name}, and account {run.account} needs it "
+            f"(check_before_paying): `momo run check {run.name}`"
+        )
+    return ""
+
+
 def _page(
     parts: CheckParts, run: Run, rows: Sequence[RunRow], since_ms: int, sofar: Checked, progress: Progress
 ) -> Checked:
