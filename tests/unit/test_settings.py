@@ -15,6 +15,7 @@ from momo_worker import settings_files
 from momo_worker.payment.rules import Rules
 from momo_worker.scrubbing import HIDDEN, forget_secrets, scrub
 from momo_worker.settings import EMBEDDED_REDIS_URL, Settings, SettingsError, load
+from momo_worker.settings_check import CheckRules
 from momo_worker.settings_schema import RULE_KEYS, known_variables, rule_of
 
 NAMESPACE = "6f1f7c1e-5a0b-4f0f-9a43-0c8f0e6f2d11"
@@ -368,7 +369,6 @@ def test_the_ledger_keeps_results_as_long_as_the_stream_and_a_replay_of_it_need(
 
 def test_what_passes_a_check_is_no_less_alike_than_what_is_looked_at(home: Path) -> None:
     settings = loaded(home, MOMO_CHECK__PASS_SCORE="70", MOMO_CHECK__REVIEW_SCORE="70", MOMO_CHECK__KEEP_DAYS="1.5")
-    assert (settings.check_pass_score, settings.check_review_score) == (70, 70)
-    assert (settings.check_keep_ms, settings.check_apart_ms) == (129_600_000, 210)
+    assert settings.check == CheckRules(70, 70, keep_ms=129_600_000, apart_ms=210)
     assert "what lies between is looked at" in complaint(home, MOMO_CHECK__PASS_SCORE="50")
     assert "MOMO_CHECK__PASS_SCORE" in complaint(home, MOMO_CHECK__PASS_SCORE="101")

@@ -23,6 +23,7 @@ from momo_worker.payment.rules import DAY, HOUR, SECOND, Rules, RulesError
 from momo_worker.redis_url import check_redis_url
 from momo_worker.scrubbing import register_basic, register_secret
 from momo_worker.settings_accounts import Read, loopback, read_accounts, read_markets
+from momo_worker.settings_check import CheckRules, read_check
 from momo_worker.settings_problems import Problems, SettingsError
 from momo_worker.settings_schema import RULE_KEYS, SECRET_KEYS, AccountSection, Written, known_variables, rule_of
 
@@ -82,13 +83,7 @@ class Settings:
     run_ahead_rows: int
     #: What is kept for fees when a balance is held against what a run needs.
     fee_margin: Decimal
-    #: From which likeness of names on, in hundredths, a row of a run passes, and from which it is looked at; below, it is blocked.
-    check_pass_score: int
-    check_review_score: int
-    #: What MTN says of a number's holder is asked anew after so long ...
-    check_keep_ms: int
-    #: ... one question each so many milliseconds, out of the pace of the status reads.
-    check_apart_ms: int
+    check: CheckRules
     #: Sandbox products that have a subscription key and wait for `momo provision`.
     subscription_keys: Mapping[tuple[str, Product], str] = field(repr=False)
 
@@ -261,10 +256,9 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         maker_signs=written.approvals.maker_signs,
         run_ahead_rows=written.approvals.ahead_rows,
         fee_margin=written.approvals.fee_margin_percent / 100,
-        check_pass_score=written.check.pass_score,
-        check_review_score=_review_score(written, where, problems),
-        check_keep_ms=_in_ms(written.check.keep_days, DAY, where("check", "keep_days"), problems),
-        check_apart_ms=written.check.apart_ms,
+        check=read_check(
+            written.check, _in_ms(written.check.keep_days, DAY, where("check", "keep_days"), problems), where, problems
+        ),
         subscription_keys=read.subscription_keys,
     )
 
@@ -299,17 +293,6 @@ def _outbox_keep_ms(written: Written, where: _Where, problems: Problems) -> int:
         )
     kept_ms: int = _in_ms(results.outbox_keep_days, DAY, place, problems)
     return kept_ms
-
-
-def _review_score(written: Written, where: _Where, problems: Problems) -> int:
-    check = written.check
-    if check.review_score > check.pass_score:
-        problems.add(
-            where("check", "review_score"),
-            f"{check.review_score} is more than the {check.pass_score} from which on a name passes",
-            "set it below pass_score: what lies between is looked at by somebody",
-        )
-    return check.review_score
 
 
 def _hide_basic(read: Read) -> None:

@@ -108,12 +108,12 @@ def _parts(ledger: Ledger, settings: Settings, run: Run) -> Iterator[CheckParts]
             ledger=ledger,
             account=account,
             asks=asks,
-            depart=partial(slots.wait_to_check, account, product, settings.check_apart_ms),
+            depart=partial(slots.wait_to_check, account, product, settings.check.apart_ms),
             slow=partial(slots.slow_checks, account, product),
             runner=runner,
             clock=clock,
-            thresholds=Thresholds(settings.check_pass_score, settings.check_review_score),
-            keep_ms=settings.check_keep_ms,
+            thresholds=Thresholds(settings.check.pass_score, settings.check.review_score),
+            keep_ms=settings.check.keep_ms,
         )
     finally:
         runner.close()
