@@ -10,7 +10,8 @@ from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.approval.people import NOBODY, Role
 from momo_worker.commons.parts import Approvals
-from momo_worker.ledger import runs
+from momo_worker.ledger import run_checks, runs
+from momo_worker.ledger.run_checks import CheckVerdict, RowCheck
 from momo_worker.payment.payment import Operation
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.runs.approving import NotSignedError, sign_run
@@ -319,3 +320,26 @@ def test_a_signing_that_is_killed_half_way_has_signed_nothing_and_can_be_done_ag
     assert (office.signatures(made.run), office.run(made.run).state) == (0, "draft")
     office.sign("ada", Role.MAKER)
     assert office.sign("boss").missing == ""
+
+
+def test_a_blocked_row_bars_signatures_and_the_release_until_somebody_answers_for_it(
+    world: World, office: Office
+) -> None:
+    run = office.approved()
+    with world.ledger.write() as tx:
+        run_checks.keep_checks(tx, run.id, [RowCheck(2, CheckVerdict.BLOCK, "another name")])
+    with pytest.raises(NotReleasedError, match="the check blocks 1 rows"):
+        release_run(world.parts, "default", NAME, Wish(), by="boss")
+    with pytest.raises(NotSignedError, match="the check blocks 1 rows"):
+        office.sign("cfo")
+    with world.ledger.write() as tx:
+        run_checks.override(tx, run.id, 2, reason="her husband's number", by="cfo")
+    release_run(world.parts, "default", NAME, Wish(), by="boss")
+
+
+def test_an_account_that_needs_the_check_signs_nothing_before_it(world: World) -> None:
+    world.parts = replace(world.parts, accounts={"default": an_account(check_needed=True)})
+    office = an_office(world)
+    office.draft()
+    with pytest.raises(NotSignedError, match="MTN wasn't asked"):
+        office.sign("ada", Role.MAKER)

@@ -227,6 +227,6 @@ def watch(
         float, typer.Option("--seconds", min=0, help="Give up after so long; exit code 1 if it isn't over by then.")
     ] = 86_400.0,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Follow a run: counts, money, rate, and when it will be done at this pace."""
-    return run_watching.watch(name, account=account, once=once, seconds=seconds, as_json=as_json)
+    run_watching.watch(name, account=account, once=once, seconds=seconds, as_json=as_json)

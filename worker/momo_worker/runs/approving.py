@@ -22,6 +22,7 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import Operation
 from momo_worker.runs import telling
+from momo_worker.runs.checking import what_bars
 from momo_worker.runs.tree import Progress, Tree, tree_of
 
 DAY_MS = 24 * 3_600_000
@@ -90,6 +91,8 @@ def permission_of(tx: Tx, parts: Parts, run: Run) -> Permission:
 
 def missing_of(tx: Tx, parts: Parts, run: Run) -> str:
     """What keeps a run from being released now; '' for nothing. Others may have been released since it was signed."""
+    if bar := what_bars(tx, run, parts.accounts[run.account]):
+        return bar
     given = permission_of(tx, parts, run)
     if given.why:
         return given.why
@@ -130,6 +133,8 @@ def _signable(tx: Tx, parts: Parts, account: str, name: str, person: Entry, *, l
             f"the run {name} asks {len(open_now):,} questions that nobody has answered: see `momo run show {name}` and "
             f"`momo run answer {name}`"
         )
+    if bar := what_bars(tx, run, parts.accounts[account]):
+        raise NotSignedError(bar)
     signed = run_signing.signatures(tx, run.id)
     if any((one.role, one.name) == (person.role, person.name) for one in signed):
         raise NotSignedError(f"{person.name} has signed the run {name} already")

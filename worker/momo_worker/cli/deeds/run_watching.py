@@ -8,7 +8,7 @@ from typing import Any
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.deeds.runs import named
 from momo_worker.cli.deeds.showing import moment
-from momo_worker.cli.saying import DONE, NO, say, say_json
+from momo_worker.cli.saying import AnswerIsNo, say, say_json
 from momo_worker.ledger import run_release
 from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.run_release import Release, Standing
@@ -50,8 +50,8 @@ def look(ledger: Ledger, account: str, name: str) -> Seen:
         return Seen(run, release, standing, pauses, tx.now_ms)
 
 
-def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool) -> int:
-    """Follow a run; 0 when it is over, 1 when it isn't by then."""
+def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool) -> None:
+    """Follow a run; its answer is no when it isn't over by then."""
     ends_at = time.monotonic() + seconds
     with ledger_of(quiet_settings()) as ledger:
         first = seen = look(ledger, account, name)
@@ -66,9 +66,10 @@ def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool)
                 break
             time.sleep(_EACH_SECONDS)
             seen = look(ledger, account, name)
+    if not once and seen.run.state not in _ENDS:
+        raise AnswerIsNo(f"the run {name} isn't over after {seconds:g} s: {_line(first, seen)}", facts(first, seen))
     if as_json:
         say_json(facts(first, seen))
-    return DONE if once or seen.run.state in _ENDS else NO
 
 
 def _line(first: Seen, seen: Seen) -> str:
