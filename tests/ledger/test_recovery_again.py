@@ -302,8 +302,8 @@ def test_that_mtn_has_a_cancelled_payment_is_told_and_moves_nothing(restored: Re
 # ---- refunds of what is still being looked for ---------------------------------------------------------------------------
 
 
-def a_refund(key: str, source: str, of: str = "c") -> intake.Entry:
-    fields = {"operation": "refund", "idempotency_key": key, "amount": "5", "currency": "UGX", "refund_of": of}
+def a_refund(key: str, source: str, of: str = "c", amount: str = "5") -> intake.Entry:
+    fields = {"operation": "refund", "idempotency_key": key, "amount": amount, "currency": "UGX", "refund_of": of}
     return an_entry(fields, source)
 
 
@@ -375,6 +375,87 @@ def test_refunds_wait_for_a_collection_that_goes_to_the_desk_too(restored: Resto
     retried(restored)
     assert waiting(world) == ["momo:jobs/300-0", "momo:jobs/900-0"]
     assert world.rejections() == []
+
+
+def collected_and_refunded_in_part(restored: Restored) -> None:
+    """The lost ledger collected 150000 and gave 5 back, and was about to tell that it refuses to give back all of it."""
+    world = restored.world
+    (found,) = world.accept("c", operation="collect")
+    world.run_until(lambda: world.payment(found).state is State.PENDING)
+    restored.mtn.has[world.payment(found).reference_id] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    restored.mtn.has[refund_reference("first")] = Status.SUCCESSFUL
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+
+
+def refund_reference(key: str) -> str:
+    return reference_id(NAMESPACE, "default", "refund", key, 1)
+
+
+def all_of_it_comes_first(restored: Restored, *, waited: bool) -> str:
+    """Both refunds come again, during the recovery or after it, and the wrong one first: it takes the room and is sent."""
+    world = restored.world
+    collected_and_refunded_in_part(restored)
+    entries = [a_refund("all", "momo:jobs/500-0", amount="150000"), a_refund("first", "momo:jobs/501-0")]
+    if waited:
+        world.write("UPDATE payment SET state = 'pending' WHERE idempotency_key = 'c'")
+        world.take(*entries)
+        world.write("UPDATE payment SET state = 'successful' WHERE idempotency_key = 'c'")
+        assert restored.release().done
+        retried(restored)
+    else:
+        assert restored.release().done
+        world.take(*entries)
+    taker = world.id_of("all")
+    world.release()
+    world.send([taker])
+    return taker
+
+
+@pytest.mark.parametrize("waited", [True, False])
+def test_a_refund_that_comes_again_waits_for_the_one_that_took_its_room(restored: Restored, waited: bool) -> None:
+    """Told as rejected, what the lost ledger had given back would be given back once more in another way (seed 247)."""
+    world = restored.world
+    taker = all_of_it_comes_first(restored, waited=waited)
+    retried(restored)
+    assert (waiting(world), world.rejections()) == (["momo:jobs/501-0"], [])
+
+    restored.mtn.has[refund_reference("all")] = Status.FAILED
+    world.run_until(lambda: world.payment(taker).state is State.FAILED, seconds_max=3_600.0)
+    retried(restored)
+    assert waiting(world) == []
+    first = world.id_of("first")
+    world.release()
+    world.send([first])
+    # MTN has it already, so it is adopted, and its later attempts are asked about first.
+    asked(restored)
+    world.run_until(lambda: world.payment(first).state is State.SUCCESSFUL, seconds_max=3_600.0)
+    assert world.rejections() == []
+
+
+def test_a_refund_without_room_is_rejected_once_the_others_have_ended_and_told_to_compare(restored: Restored) -> None:
+    world = restored.world
+    taker = all_of_it_comes_first(restored, waited=True)
+    restored.mtn.has[refund_reference("all")] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(taker).state is State.SUCCESSFUL, seconds_max=3_600.0)
+    retried(restored)
+    assert waiting(world) == []
+    ((error,),) = [rejected["errors"] for rejected in world.rejections()]
+    assert error["field"] == "amount"
+    assert "compare with MTN's statement" in error["advice"]
+
+
+def test_long_after_a_restore_a_refund_without_room_is_rejected_at_once(restored: Restored) -> None:
+    world = restored.world
+    collected_and_refunded_in_part(restored)
+    assert restored.release().done
+    world.clock.on(8 * DAYS)
+    world.take(a_refund("all", "momo:jobs/500-0", amount="150000"), a_refund("more", "momo:jobs/501-0"))
+    assert waiting(world) == []
+    ((error,),) = [rejected["errors"] for rejected in world.rejections()]
+    assert error["advice"] == "refund at most what was collected"
 
 
 # ---- answers of hours ago ------------------------------------------------------------------------------------------------

@@ -209,8 +209,11 @@ class Restores:
         return count, due_at_ms
 
     def waiting_jobs(self) -> list[str]:
-        """Jobs that wait, but for those that speak of what lies on a person's desk now."""
-        held = "SELECT 1 FROM payment WHERE idempotency_key = :named AND state = 'held'"
+        """Jobs that wait, but for those that speak of what lies on a person's desk now, itself or a refund of it."""
+        held = (
+            "SELECT 1 FROM payment AS p LEFT JOIN payment AS c ON c.id = p.refund_of "
+            "WHERE p.state = 'held' AND (p.idempotency_key = :named OR c.idempotency_key = :named)"
+        )
         return [
             source
             for source, job in self.waiting()

@@ -3,15 +3,18 @@
 Counts in the caller's transaction, under rows the caller has locked; a refusal leaves nothing counted.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from momo_worker.accounts import Account
-from momo_worker.ledger import desk, intake, moves
+from momo_worker.ledger import desk, intake, moves, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.job import Job, Problem
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import Operation, Payment
-from momo_worker.payment.transitions import State
+from momo_worker.payment.rules import Rules
+from momo_worker.payment.transitions import FINAL_STATES, State
 
 #: Counted, since approvals depend on it, and never refused.
 _NO_LIMIT = 2**62
@@ -34,6 +37,34 @@ def count_against_limits(
         # It was counted against its collection and is refused after all.
         moves.change_refunded(tx, payment.refund_of, -payment.amount_minor)
     return problem
+
+
+def may_fit_later(tx: Tx, rules: Rules, account: str, key: str, *, waits: bool) -> bool:
+    """Whether a job that was refused because of the payment under this key waits, instead of being told as rejected.
+
+    A lost ledger may have paid it, and told as rejected it would be paid in another way. So what began to wait (`waits`) goes on, also
+    after the recovery, until the payment that it speaks of has ended, if by a person's word. And a refund waits for those that took its
+    room: refunds may come again in another order than the one in which they were accepted, and MTN's word on the others may give room back.
+    """
+    named = intake.by_key(tx, account, [key]).get(key)
+    if named is None:
+        return False
+    if named.state not in FINAL_STATES:
+        return waits
+    return (waits or _lately_restored(tx, rules)) and intake.has_open_refund(tx, named)
+
+
+def doubted(tx: Tx, rules: Rules, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """The same problems; where a ledger was lost lately, their advice says that it may have paid what is refused now."""
+    if not _lately_restored(tx, rules):
+        return problems
+    doubt = "the ledger was restored since and may have paid this before: compare with MTN's statement before paying in another way"
+    return [replace(problem, advice=f"{problem.advice}; {doubt}") for problem in problems]
+
+
+def _lately_restored(tx: Tx, rules: Rules) -> bool:
+    found = recovery.latest(tx)
+    return found is not None and tx.now_ms - found.began_at_ms < rules.recovery_adopt_ms
 
 
 def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:

@@ -12,6 +12,7 @@ from momo_worker.ledger import schema
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.rows import payment_columns, payment_from, payment_values
 from momo_worker.payment.payment import Payment
+from momo_worker.payment.transitions import FINAL_STATES
 
 #: How much of a rejected job is kept beside its digest.
 PAYLOAD_KEPT_BYTES = 64 * 1024
@@ -50,6 +51,24 @@ def by_key(tx: Tx, account: str, keys: Sequence[str]) -> dict[str, Payment]:
         return {}
     rows = tx.conn.execute(_select_by_key, {"account": account, "keys": list(keys)})
     return {payment.idempotency_key: payment for payment in map(payment_from, rows)}
+
+
+#: By account and number, which a refund has from its collection, since these are what an index leads to.
+_OPEN_REFUND = text(
+    "SELECT 1 FROM payment WHERE account = :account AND msisdn = :msisdn AND refund_of = :collection "
+    "AND state NOT IN :final LIMIT 1"
+).bindparams(bindparam("final", expanding=True))
+
+
+def has_open_refund(tx: Tx, collection: Payment) -> bool:
+    """Whether a refund of this collection hasn't ended."""
+    values = {
+        "account": collection.account,
+        "msisdn": collection.msisdn,
+        "collection": collection.id,
+        "final": sorted(state.value for state in FINAL_STATES),
+    }
+    return tx.conn.execute(_OPEN_REFUND, values).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import structlog
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import recording
 from momo_worker.commons.entry import AGAIN, Entry, Taken, run_of
-from momo_worker.commons.limits import count_against_limits
+from momo_worker.commons.limits import count_against_limits, doubted, may_fit_later
 from momo_worker.commons.new_payment import (
     Origin,
     check_key_is_free,
@@ -32,7 +32,7 @@ from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.events import ResultEvent, payment_event, rejection_event
 from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, check_job, parse_fields, shown
 from momo_worker.payment.payment import PRODUCT_OF, Change, Payment
-from momo_worker.payment.transitions import FINAL_STATES, EventType, HeldCause
+from momo_worker.payment.transitions import EventType, HeldCause
 
 #: What a door hands in and gets back is asked for here.
 __all__ = ["AGAIN", "Entry", "Taken", "retry_waiting", "take_in"]
@@ -276,16 +276,11 @@ class _Batch:
         """A refusal that rests on what the ledger knows. In a restored one what the job speaks of may not have come back yet: so it waits."""
         named = job.refund_of or job.replaces
         back = (entry.again or named is not None) and recovery.current(self.tx) is not None
-        # What began to wait goes on, also after the recovery, until the payment that it speaks of has ended, if by a person's word:
-        # the lost ledger may have paid it, and told as rejected it would be paid in another way.
-        if back or (named and entry.waits_since_ms is not None and self.is_open(account, named)):
+        waits = entry.waits_since_ms is not None
+        if back or (named and may_fit_later(self.tx, self.parts.rules, account.name, named, waits=waits)):
             self.wait(entry, f"{problems[0].field} {problems[0].reason}")
         else:
-            self.reject(entry, problems)
-
-    def is_open(self, account: Account, key: str) -> bool:
-        found = intake.by_key(self.tx, account.name, [key]).get(key)
-        return found is not None and found.state not in FINAL_STATES
+            self.reject(entry, doubted(self.tx, self.parts.rules, problems) if named else problems)
 
     def wait_for_account(self, entry: Entry, error: _UnknownAccountError) -> None:
         waited_ms = self.tx.now_ms - (entry.waits_since_ms or self.tx.now_ms)
