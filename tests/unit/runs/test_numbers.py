@@ -6,13 +6,14 @@ from pathlib import Path
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
 
 from momo_worker.payment.msisdn import MsisdnError, parse_msisdn
 from momo_worker.runs import numbers
 from momo_worker.runs.numbers import read_number
+from momo_worker.runs.ranges import ranges_of
 
 MARKETS = tomllib.loads((Path(__file__).resolve().parents[3] / "config" / "markets.toml").read_text(encoding="utf-8"))
 REGIONS = sorted({market["country"] for market in MARKETS.values() if "country" in market})
@@ -142,6 +143,61 @@ def test_the_short_way_reads_what_the_library_reads(region: str, drawn: int, wid
     if short is not None:
         whole = phonenumbers.parse(digits, region)
         assert phonenumbers.format_number(short[0], 0) == phonenumbers.format_number(whole, 0)
+
+
+LIKE_NUMBERS = st.builds(
+    lambda plus, code, zeros, digits: plus + code + zeros + digits,
+    st.sampled_from(["", "", "+"]),
+    st.sampled_from(["", "", *(str(phonenumbers.country_code_for_region(region)) for region in REGIONS)]),
+    st.sampled_from(["", "0", "00", "07", "7", "01", "6", "2"]),
+    st.text("0123456789", min_size=1, max_size=12),
+)
+
+
+def both_ways(digits: str, region: str) -> tuple[numbers.Number | None, numbers.Number | None]:
+    """What is found quickly, and what the library says of the same digits when it is asked."""
+    quick = numbers._quickly(digits, region)
+    try:
+        return quick, numbers._asked_of_the_library(digits, region)
+    except MsisdnError:
+        return quick, None
+
+
+@settings(max_examples=1_000)
+@given(st.sampled_from(REGIONS), LIKE_NUMBERS)
+def test_a_number_that_is_found_quickly_is_the_librarys_and_so_is_what_is_told_of_it(region: str, written: str) -> None:
+    digits = f"+{written[2:]}" if written.startswith("00") else written
+    if digits.strip("+"):
+        quick, whole = both_ways(digits, region)
+        assert quick in (None, whole)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_of_a_markets_own_numbers_all_are_found_quickly_and_in_each_range(region: str) -> None:
+    for number in valid_numbers(region, 400):
+        international = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        national = phonenumbers.national_significant_number(number)
+        prefix = phonenumbers.PhoneMetadata.metadata_for_region(region, None).national_prefix or ""
+        for digits in (international, international[1:], prefix + national, national):
+            quick, whole = both_ways(digits, region)
+            assert whole is not None
+            assert quick in (None, whole)
+            # Local digits that begin as the country code does are for the library to tell apart.
+            assert quick is not None or digits == national or len(national) < 7
+
+
+@given(st.sampled_from(REGIONS), st.text("0123456789", min_size=1, max_size=12))
+def test_the_kind_of_any_digits_is_the_librarys(region: str, national: str) -> None:
+    ranges = ranges_of(region)
+    assert ranges is not None, "a market that shares its country code is read by the library alone"
+    number = numbers._made(int(ranges.code), national)
+    assert ranges.kind(national) == phonenumbers.number_type(number)
+    assert ranges.operator(ranges.code + national) == carrier.name_for_valid_number(number, "en")
+
+
+def test_where_a_country_code_is_shared_only_the_library_is_asked() -> None:
+    assert [ranges_of(region) for region in ("US", "GB", "IT", "AR", "QQ")] == [None] * 5
+    assert read_number("(650) 253-0000", "US").msisdn == "16502530000"
 
 
 @given(st.text(max_size=16), st.sampled_from([*REGIONS, None]))

@@ -7,8 +7,10 @@ import phonenumbers
 
 #: MTN's own test numbers of the sandbox (mtn-api 7.1) are Swedish in form and need no owner.
 _SANDBOX_TEST_NUMBER = re.compile(r"46733123\d{3}|56733123453", re.ASCII)
+#: How many digits an international number has, its country code among them.
+DIGITS_MIN, DIGITS_MAX = 8, 15
 #: No country's code begins with a zero: what does is dialled from within (0772…) or from abroad (00256…).
-_INTERNATIONAL = re.compile(r"\+?[1-9][0-9]{7,14}", re.ASCII)
+_INTERNATIONAL = re.compile(rf"\+?[1-9][0-9]{{{DIGITS_MIN - 1},{DIGITS_MAX - 1}}}", re.ASCII)
 
 
 class MsisdnError(ValueError):

@@ -10,8 +10,9 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import PhoneNumberType, carrier
 
-from momo_worker.payment.msisdn import MsisdnError, parse_msisdn
+from momo_worker.payment.msisdn import DIGITS_MAX, DIGITS_MIN, MsisdnError, parse_msisdn
 from momo_worker.runs.marks import as_seen
+from momo_worker.runs.ranges import Ranges, ranges_of
 
 #: A dash in front is a minus, and a slash parts two numbers: neither is read over.
 _WRITTEN = re.compile(r"\(?\+?[ (]*[0-9][0-9 ().\-\u2010-\u2015]*", re.ASCII)
@@ -27,6 +28,7 @@ _NATIONAL_DIGITS_MIN, _NATIONAL_DIGITS_MAX = 7, 11
 #: A longer one was meant to be international.
 _LOCAL_DIGITS_MAX = 10
 _AS_TEXT = "format the column as text, enter the number again and save"
+_ZERO_PUT_BACK = "its first zero was lost, and put back"
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.PAGER)
 OPERATOR = "MTN"
 #: A number of the region, and of which kind.
@@ -47,19 +49,50 @@ def read_number(text: str, region: str | None) -> Number:
     digits = _digits(as_seen(text))
     if region is None:
         return Number(parse_msisdn(digits, None))
-    if digits.startswith("+"):
-        return _international(digits, region)
-    # No number of the region begins otherwise, and the library takes its time to say so.
-    if digits.startswith(str(phonenumbers.country_code_for_region(region))):
-        try:
-            return _international(digits, region)
-        except MsisdnError:
-            return _local(digits, region)
-    return _local(digits, region)
+    return _quickly(digits, region) or _asked_of_the_library(digits, region)
+
+
+def _quickly(digits: str, region: str) -> Number | None:
+    """What the library would say of a number as nearly all are written, international or as it is dialled; None where it must be asked.
+
+    Numbers are found here and none is refused: what isn't at once a number of the market, such as one with a zero behind its country code,
+    goes the library's own way, which also knows what is wrong with it.
+    """
+    ranges = ranges_of(region)
+    national = _national(digits, ranges) if ranges is not None else None
+    if ranges is None or national is None:
+        return None
+    kind = ranges.kind(national)
+    warnings: tuple[str, ...] = ()
+    if kind == PhoneNumberType.UNKNOWN and national == digits and not ranges.zero and digits[0] != "0":
+        # Where no zero is dialled in front of a number, one may be part of it.
+        national, warnings = f"0{digits}", (_ZERO_PUT_BACK,)
+        kind = ranges.kind(national)
+    if kind == PhoneNumberType.UNKNOWN:
+        return None
+    msisdn = ranges.code + national
+    return Number(msisdn, (*warnings, *_told_of(kind, ranges.operator(msisdn))))
+
+
+def _national(digits: str, ranges: Ranges) -> str | None:
+    """The digits behind country code or zero, where they can be told apart in one way only."""
+    international = digits.removeprefix("+")
+    if international.startswith(ranges.code):
+        national = international.removeprefix(ranges.code)
+        fits = DIGITS_MIN <= len(international) <= DIGITS_MAX and not (ranges.zero and national.startswith(ranges.zero))
+        return national if fits else None
+    if len(international) < len(digits):
+        return None
+    if not ranges.zero:
+        return digits
+    national = digits.removeprefix(ranges.zero)
+    return national if _NATIONAL_DIGITS_MIN <= len(national) <= _NATIONAL_DIGITS_MAX else None
 
 
 def _digits(told: str) -> str:
     """The digits of a number, with a plus in front where it is international for sure."""
+    if _DIGITS.fullmatch(told) and not told.startswith("00"):
+        return told
     if _SCIENTIFIC.fullmatch(told):
         raise MsisdnError("was shortened by the spreadsheet, and its last digits are gone", _AS_TEXT)
     decimals = _WITH_DECIMALS.fullmatch(told)
@@ -72,6 +105,18 @@ def _digits(told: str) -> str:
         told = _ZERO_AT_HOME.sub("", told)
     digits = _SEPARATORS.sub("", told)
     return f"+{digits[2:]}" if digits.startswith("00") else digits
+
+
+def _asked_of_the_library(digits: str, region: str) -> Number:
+    if digits.startswith("+"):
+        return _international(digits, region)
+    # No number of the region begins otherwise, and the library takes its time to say so.
+    if digits.startswith(str(phonenumbers.country_code_for_region(region))):
+        try:
+            return _international(digits, region)
+        except MsisdnError:
+            return _local(digits, region)
+    return _local(digits, region)
 
 
 def _international(digits: str, region: str) -> Number:
@@ -94,7 +139,7 @@ def _made(code: int, national: str) -> phonenumbers.PhoneNumber:
 
 def _local(digits: str, region: str) -> Number:
     """A number as it is dialled within its country, also without the zero that spreadsheets take away."""
-    for tried, warnings in ((digits, ()), (f"0{digits}", ("its first zero was lost, and put back",))):
+    for tried, warnings in ((digits, ()), (f"0{digits}", (_ZERO_PUT_BACK,))):
         found = _as_dialled(tried, region) or _parsed(tried, region)
         if found is not None:
             number, kind = found
@@ -134,9 +179,12 @@ def _valid(number: phonenumbers.PhoneNumber, region: str) -> _Found | None:
 
 def _of_its_range(number: phonenumbers.PhoneNumber, kind: int) -> tuple[str, ...]:
     """Whose number it is by its range: a hint only, since numbers are ported."""
+    return _told_of(kind, carrier.name_for_valid_number(number, "en"))
+
+
+def _told_of(kind: int, owner: str) -> tuple[str, ...]:
     if kind not in _MOBILE:
         return ("is no mobile number by its range",)
-    owner = carrier.name_for_valid_number(number, "en")
     if owner and OPERATOR not in owner.upper():
         return (f"its range belongs to {owner}; MTN pays it only if it was ported",)
     return ()
