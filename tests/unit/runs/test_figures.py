@@ -72,10 +72,13 @@ def test_a_figure_is_the_shortest_decimal_of_its_binary_number_or_that_in_fiftee
     shortest = Decimal(repr(binary))
     for written in (f"{binary:.17g}", repr(binary)):
         found = Decimal(figure(written))
-        if len(shortest.normalize().as_tuple().digits) <= 15:
+        if written.isdecimal():
+            # In full, and so as it stands.
+            assert found == Decimal(written)
+        elif len(shortest.normalize().as_tuple().digits) <= 15:
             assert found == shortest
             assert float(found) == binary
-        elif not written.isdecimal():
+        else:
             assert abs(found - Decimal(written)) * 2 <= Decimal(1).scaleb(shortest.adjusted() - 14)
             assert len(found.normalize().as_tuple().digits) <= 15
 
