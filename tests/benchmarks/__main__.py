@@ -1,12 +1,12 @@
-"""`make bench`: cost, memory, latency, claims and the till beside a run at their own sizes, in one go; prints their tables."""
+"""`make bench`: cost, memory, latency, claims, the till beside a run and imports at their own sizes, in one go; prints their tables."""
 
 import argparse
 
-from tests.benchmarks import claims, cost, latency, memory, till
+from tests.benchmarks import claims, cost, imports, latency, memory, till
 from tests.benchmarks.main import bench
 from tests.benchmarks.tables import Table
 
-SCRIPTS = (cost, memory, latency, claims, till)
+SCRIPTS = (cost, memory, latency, claims, till, imports)
 #: To see that everything runs; figures of runs this short are mostly start-up and idling.
 SMALL = {
     cost: "--payments 300 --rounds 1",
@@ -14,6 +14,7 @@ SMALL = {
     latency: "--jobs 5",
     claims: "--pending 1000 60000 --repetitions 5",
     till: "--jobs 5 --rows 500",
+    imports: "--rows 2000 --rounds 1",
 }
 
 

@@ -1,11 +1,16 @@
-"""A count and a seed come in, a file of that many salaries goes out, as CSV and as the workbooks that spreadsheets save; nobody in it is real."""
+"""A count and a seed come in, a file of that many salaries goes out, as CSV and as the workbooks that spreadsheets save; nobody in it is real.
+
+`python -m tests.benchmarks.salary_files excel 100000 7 pay.xlsx` writes one and prints its sum.
+"""
 
 import csv
 import io
 import random
+import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from openpyxl import Workbook
 
@@ -100,3 +105,18 @@ def as_written_by_a_program(people: Sequence[Salary]) -> bytes:
         sheet.append(row)
     book.save(file := io.BytesIO())
     return file.getvalue()
+
+
+#: What a file is called in a table, and how it is made.
+KINDS: Mapping[str, tuple[str, str, Callable[[Sequence[Salary]], bytes]]] = {
+    "csv": ("CSV", ".csv", as_csv),
+    "excel": ("XLSX as Excel saves it", ".xlsx", as_saved_by_excel),
+    "program": ("XLSX with texts in their cells", ".xlsx", as_written_by_a_program),
+}
+
+
+if __name__ == "__main__":
+    _kind, _count, _seed, _path = sys.argv[1:]
+    _people = salaries(int(_count), int(_seed))
+    Path(_path).write_bytes(KINDS[_kind][2](_people))
+    print(sum(one.amount for one in _people))

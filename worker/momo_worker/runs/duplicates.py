@@ -1,7 +1,6 @@
 """Rows that may be one payment written twice: a file's rows come in, what a person must answer goes out. Drops nothing: salary and bonus are legal."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from momo_worker.payment.money import format_amount
@@ -22,22 +21,31 @@ class Asked:
 
 def within_file(rows: Sequence[Row], exponent: int) -> list[Asked]:
     """Numbers, staff numbers and collections that stand in several rows, with all their lines."""
-    by_number: dict[str, list[Row]] = defaultdict(list)
-    by_id: dict[str, list[Row]] = defaultdict(list)
-    by_collection: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        for groups, name in ((by_number, row.msisdn), (by_id, row.row_id), (by_collection, row.collection)):
-            if name is not None:
-                groups[name].append(row)
-    asked = [_number_asked(number, group, exponent) for number, group in by_number.items() if len(group) > 1]
+    by_number = _repeated(rows, lambda row: row.msisdn)
+    by_id = _repeated(rows, lambda row: row.row_id)
+    by_collection = _repeated(rows, lambda row: row.collection)
+    asked = [_number_asked(number, group, exponent) for number, group in by_number.items()]
     for name, group in by_id.items():
         # One person under one number twice is asked about above.
-        if len(group) > 1 and len({row.msisdn for row in group}) > 1:
+        if len({row.msisdn for row in group}) > 1:
             asked.append(Asked("same_id", group[0].line, f"{name} has different numbers in lines {_lines(group)}"))
     for key, group in by_collection.items():
-        if len(group) > 1:
-            asked.append(Asked("same_collection", group[0].line, f"{key} is refunded in lines {_lines(group)}"))
+        asked.append(Asked("same_collection", group[0].line, f"{key} is refunded in lines {_lines(group)}"))
     return sorted(asked, key=lambda one: one.line)
+
+
+def _repeated(rows: Sequence[Row], name_of: Callable[[Row], str | None]) -> dict[str, list[Row]]:
+    """The rows of each name that more than one row has. A list for each row of a large run would cost more than all else here."""
+    first: dict[str, Row] = {}
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        name = name_of(row)
+        if name is None:
+            continue
+        before = first.setdefault(name, row)
+        if before is not row:
+            found.setdefault(name, [before]).append(row)
+    return found
 
 
 def _number_asked(number: str, group: Sequence[Row], exponent: int) -> Asked:

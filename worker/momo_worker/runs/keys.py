@@ -15,7 +15,7 @@ from momo_worker.runs.rows import Row
 
 RUN_RULE = "momo-run-1"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", re.ASCII)
-_SAFE = re.compile(r"[A-Za-z0-9._:@+-]", re.ASCII)
+_ALL_SAFE = re.compile(r"[A-Za-z0-9._:@+-]+", re.ASCII)
 #: So that `run/<name>/<row id>/<n>` stays within a key's 128 characters.
 _ID_IN_KEY_MAX = 72
 
@@ -57,15 +57,15 @@ def _row_id(namespace: uuid.UUID, row: Row) -> str:
         return "h-" + _mac(namespace, row.msisdn or "", row.collection or "", str(row.amount_minor))
     # One program saves an é as one character, another as two.
     said = unicodedata.normalize("NFC", row.row_id)
-    written = "".join(char if _SAFE.fullmatch(char) else _escaped(char) for char in said)
+    written = said if _ALL_SAFE.fullmatch(said) else "".join(map(_safe, said))
     # "h-" is kept for ours, so that no staff number can be taken for one.
     if len(written) > _ID_IN_KEY_MAX or written.startswith("h-"):
         return "h-" + _mac(namespace, "id", said)
     return written
 
 
-def _escaped(char: str) -> str:
-    return "".join(f"={byte:02X}" for byte in char.encode())
+def _safe(char: str) -> str:
+    return char if _ALL_SAFE.fullmatch(char) else "".join(f"={byte:02X}" for byte in char.encode())
 
 
 def _mac(namespace: uuid.UUID, *parts: str) -> str:

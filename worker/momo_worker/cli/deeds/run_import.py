@@ -1,8 +1,10 @@
 """`momo run import`: a file and what its maker says come in, a draft in the ledger goes out, or every problem at once and a copy with reasons."""
 
+import gc
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,6 +28,8 @@ from momo_worker.runs.rows import Finding
 from momo_worker.runs.sheets import FileError, read_bytes
 from momo_worker.settings import Settings
 
+#: So many new objects between two looks for what nobody holds any more.
+_LOOK_AFTER_OBJECTS = 100_000
 _PROBLEMS_SHOWN = 20
 _FINDINGS_SHOWN = 20
 _OPERATIONS = (Operation.DISBURSE, Operation.REFUND, Operation.COLLECT)
@@ -58,7 +62,7 @@ def import_file(said: Said, *, as_json: bool) -> int:
     operation = _operation(said.operation)
     account = account_with(settings, said.account, PRODUCT_OF[operation])
     terms = Terms(account.market.currency, account.market.region)
-    with ledger_of(settings) as ledger, bar(quiet=as_json) as progress:
+    with ledger_of(settings) as ledger, bar(quiet=as_json) as progress, _few_looks():
         try:
             wanted = _wanted(said, operation, terms)
             found, notes = read_file(wanted, progress.tell)
@@ -71,6 +75,17 @@ def import_file(said: Said, *, as_json: bool) -> int:
             raise _not_imported(said, error) from None
     _tell(imported, found.header.told(), found.header.unread, notes, as_json=as_json)
     return DONE
+
+
+@contextmanager
+def _few_looks() -> Iterator[None]:
+    """The rows of a run are made once and kept to the end: to look through them for garbage again and again took an eighth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(_LOOK_AFTER_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _namespace(ledger: Ledger, settings: Settings) -> uuid.UUID:
