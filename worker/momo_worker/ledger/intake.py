@@ -137,6 +137,12 @@ def rejected_among(tx: Tx, sources: Sequence[str]) -> frozenset[str]:
     return frozenset(row[0] for row in tx.conn.execute(_REJECTED, {"sources": list(sources)}))
 
 
+def waits_for(tx: Tx, source: str) -> str | None:
+    """Why the job of this entry waits; None where it doesn't."""
+    statement = select(schema.waiting_job.c.why).where(schema.waiting_job.c.source == source)
+    return tx.conn.execute(statement).scalar_one_or_none()
+
+
 _WAITS = text("SELECT (SELECT count(*) FROM waiting_job), why FROM waiting_job ORDER BY first_seen_at_ms LIMIT 1")
 
 

@@ -85,8 +85,9 @@ def _taken(ledger: Ledger, entry: Entry, taken: Taken) -> Payment:
         if taken.rejected:
             raise rejected(json.loads(views.rejection(tx, entry.source) or "[]"))
         if taken.waiting:
+            why = taken_jobs.waits_for(tx, entry.source) or "it waits"
             raise AnswerIsNo(
-                "the job waits for its account, which this process doesn't know; it is rejected after an hour"
+                f"the job is kept and waits: {why}; the pump tries it again, and its answer comes on momo:results"
             )
         ids = [*taken.accepted, *taken.repeated]
         return moves.read(tx, ids)[ids[0]]
