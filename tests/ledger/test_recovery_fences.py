@@ -76,7 +76,8 @@ def test_an_acceptance_of_a_claim_that_was_lost_brings_its_attempt_along_so_that
 
     assert world.payment(found).state is State.PENDING
     with world.ledger.read() as tx:
-        assert moves.attempts_of(tx, [found])[found, 1].request == lost.request
+        stored = moves.attempts_of(tx, [found])
+    assert [(key, attempt.request) for key, attempt in stored.items()] == [((found, 1), lost.request)]
     assert restored.pay(found).state is State.SUCCESSFUL
 
 

@@ -1,6 +1,6 @@
 """All mutations, in the order of the rules. Nothing but data."""
 
-from tests.mutations import deciding, keeping, people, refusing, restoring, sending
+from tests.mutations import deciding, keeping, people, refusing, restoring, sending, signing
 
 MUTATIONS = (
     *sending.MUTATIONS,
@@ -9,4 +9,5 @@ MUTATIONS = (
     *people.MUTATIONS,
     *restoring.MUTATIONS,
     *refusing.MUTATIONS,
+    *signing.MUTATIONS,
 )

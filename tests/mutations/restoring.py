@@ -339,6 +339,17 @@ MUTATIONS = (
         beyond=_BEYOND,
     ),
     broken(
+        "late_acceptance_without_its_attempt",
+        _RULE,
+        "an acceptance of a claim that was lost brings its attempt along, or nobody can ask about it",
+        "steps/outcome.py",
+        "        moves.add_attempts(tx, _lost_attempts(tx, payments, reports, sends))\n",
+        "",
+        tests="tests/ledger/test_recovery_fences.py::"
+        "test_an_acceptance_of_a_claim_that_was_lost_brings_its_attempt_along_so_that_somebody_can_ask_about_it",
+        beyond=_BEYOND,
+    ),
+    broken(
         "late_answer_begins_a_recovery",
         _RULE,
         "an answer to a claim from before the last recovery tells nothing new",
