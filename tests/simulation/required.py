@@ -82,6 +82,7 @@ FAULTS = {
     "relay fenced",
     "replacement asked for",
     "results_lost",
+    "results lost, noticed",
     "retry done",
     "same job again",
     "settings changed",

@@ -6,7 +6,7 @@ import pytest
 from tests.simulation.required import FAULTS, missing
 from tests.simulation.seeds import quiet, run_seeds
 from tests.simulation.totals import Totals
-from tests.support.simulation import simulated
+from tests.support.simulation import REST_SECONDS_MAX, simulated
 from tests.support.simulation_ledgers import ledgers
 from tests.support.simulation_swarm import swarm_of
 
@@ -42,6 +42,24 @@ def test_a_seed_lives_the_same_life_again() -> None:
                 lives.append((world.counts, list(world.posts), moves))
 
     assert lives[0] == lives[1]
+
+
+def test_a_life_in_which_redis_is_lost_last_of_all_rests_only_when_a_relay_has_noticed() -> None:
+    """As in seed 321: nothing was left to publish, and no relay looked, as the product's does every two seconds."""
+    swarm = replace(swarm_of(321), jobs=10, ours={})
+    with quiet(), ledgers("sqlite") as places, places.fresh() as url, simulated(swarm, url) as world:
+        end_faults = world.end_faults
+
+        def lose_all_at_the_end() -> None:
+            end_faults()
+            assert world.scheduler.run_until(world.scheduler.now + REST_SECONDS_MAX, world._rests)
+            world.results.lose_tail(len(world.results.events))
+
+        world.end_faults = lose_all_at_the_end  # type: ignore[method-assign]
+        world.live()
+
+        assert world.rested_at is not None
+        assert world.rows("SELECT count(*) FROM outbox") == [len(world.results.events)]
 
 
 def test_a_life_on_postgresql_breaks_nothing_either() -> None:

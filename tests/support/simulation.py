@@ -195,7 +195,9 @@ class Simulation:
             "SELECT count(*) FROM payment WHERE state NOT IN ('successful', 'failed', 'cancelled', 'held')"
             " UNION ALL SELECT count(*) FROM outbox WHERE published_at_ms IS NULL"
         )
-        return not any(self.rows(sql)) and self.restores.open() == (0, None) and not self.restores.waiting_jobs()
+        if any(self.rows(sql)) or self.results.lost_unseen():
+            return False
+        return self.restores.open() == (0, None) and not self.restores.waiting_jobs()
 
     def _callbacks(self) -> None:
         """MTN's callbacks arrive as hints, some invented by strangers."""

@@ -143,7 +143,8 @@ class SimulatedPump:
             or is_due(pulse.lease_until_ms)
             or is_due(pulse.not_after_ms)
             or world.jumped_at > self.rescued_at,
-            self.start_relay: not self.relaying and (bool(pulse.unpublished) or rarely),
+            # With nothing to publish a relay holds the stream against the ledger every two seconds.
+            self.start_relay: not self.relaying and (bool(pulse.unpublished) or world.results.lost_unseen() or rarely),
             self.doors.move_from_celery: bool(world.jobs.celery),
             self.doors.read: bool(world.jobs.unread),
             self.doors.take_over: bool(world.jobs.given),

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _FINAL = {kind.value for kind in FINAL_EVENTS}
 
 
+def _next_name(world: "Simulation", last: tuple[int, int]) -> tuple[int, int]:
+    """What a stream calls its next entry: by Redis's clock, which is right and never jumps."""
+    now_ms = world.zero_ms + round(world.scheduler.now * 1000)
+    return (now_ms, 0) if now_ms > last[0] else (last[0], last[1] + 1)
+
+
 @dataclass
 class _Given:
     consumer: str
@@ -40,9 +46,7 @@ class SimulatedJobs:
     last: tuple[int, int] = (0, 0)
 
     def add(self, job: bytes, field_name: bytes = b"job") -> str:
-        """Named by Redis's clock, which is right and never jumps."""
-        now_ms = self.world.zero_ms + round(self.world.scheduler.now * 1000)
-        self.last = (now_ms, 0) if now_ms > self.last[0] else (self.last[0], self.last[1] + 1)
+        self.last = _next_name(self.world, self.last)
         name = f"{self.last[0]}-{self.last[1]}"
         self.entries[name] = {field_name: job}
         self.unread.append(name)
@@ -102,9 +106,9 @@ class SimulatedResults:
     """`momo:results`: as ResultsStream, with a tail that can be lost, and the consumer's place in it with it."""
 
     world: "Simulation"
-    events: list[tuple[int, str]] = field(default_factory=list)
+    events: list[tuple[tuple[int, int], str]] = field(default_factory=list)
     highest: dict[int, int] = field(default_factory=dict)
-    last_id: int = 0
+    last: tuple[int, int] = (0, 0)
     read_to: int = 0
 
     def append(self, fences: dict[int, int], known_last_id: str | None, bodies: Sequence[str]) -> str:
@@ -113,14 +117,16 @@ class SimulatedResults:
             if fence < self.highest.get(partition, 0):
                 self.world.count("relay fenced")
                 raise FencedError(f"partition {partition}")
-        if int((known_last_id or "0-0").partition("-")[0]) > self.last_id:
-            raise StreamLostError(f"ends at {self.last_id}")
+        if stream_id(known_last_id or "0-0") > self.last:
+            self.world.count("results lost, noticed")
+            raise StreamLostError(f"ends at {self.last}")
         self.highest.update(fences)
         for body in bodies:
-            self.last_id += 1
-            self.events.append((self.last_id, body))
+            self.last = _next_name(self.world, self.last)
+            self.events.append((self.last, body))
+        last_id = f"{self.last[0]}-{self.last[1]}"
         self.world.relay_point("after append")
-        return f"{self.last_id}-0"
+        return last_id
 
     def fences(self) -> dict[int, int]:
         return dict(self.highest)
@@ -129,13 +135,18 @@ class SimulatedResults:
         """All of it: one life is shorter than the hour before a ledger's last entry."""
         return [body for _, body in self.events]
 
-    def holds(self, stream_id: str, body: str) -> bool:
-        return (int(stream_id.partition("-")[0]), body) in self.events[-2_000:]
+    def holds(self, name: str, body: str) -> bool:
+        return (stream_id(name), body) in self.events[-2_000:]
+
+    def lost_unseen(self) -> bool:
+        """The ledger counts on an id that the stream hasn't any more, and no relay has noticed yet."""
+        [known] = self.world.rows("SELECT results_last_id FROM installation")
+        return stream_id(known or "0-0") > self.last
 
     def lose_tail(self, count: int) -> None:
         """A failover to a replica that was behind: the last events, the fences and the readers' place are those of before."""
         self.events = self.events[: len(self.events) - count]
-        self.last_id = self.events[-1][0] if self.events else 0
+        self.last = self.events[-1][0] if self.events else (0, 0)
         self.highest.clear()
         self.read_to = min(self.read_to, len(self.events))
 
