@@ -57,9 +57,9 @@ MUTATIONS = (
             ),
             Edit(
                 "steps/relay.py",
-                "            outbox.mark_published(tx, waiting)\n"
-                "            installation.keep_results_last_id(tx, last_id)",
-                "            installation.keep_results_last_id(tx, last_id)",
+                "                outbox.mark_published(tx, events)\n"
+                "                installation.keep_results_last_id(tx, last_id)",
+                "                installation.keep_results_last_id(tx, last_id)",
             ),
         ),
         mood="pump_dies=0.3",

@@ -1,6 +1,7 @@
 """Redis inside the simulation: two streams and the workers' queue, each with the ways in which it loses and doubles."""
 
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ class SimulatedResults:
             if fence < self.highest.get(partition, 0):
                 self.world.count("relay fenced")
                 raise FencedError(f"partition {partition}")
-        if stream_id(known_last_id or "0-0") > self.last:
+        if self._has_lost(known_last_id):
             self.world.count("results lost, noticed")
             raise StreamLostError(f"ends at {self.last}")
         self.highest.update(fences)
@@ -141,7 +142,15 @@ class SimulatedResults:
     def lost_unseen(self) -> bool:
         """The ledger counts on an id that the stream hasn't any more, and no relay has noticed yet."""
         [known] = self.world.rows("SELECT results_last_id FROM installation")
-        return stream_id(known or "0-0") > self.last
+        return self._has_lost(known)
+
+    def _has_lost(self, known: str | None) -> bool:
+        """Nothing is trimmed here, and so what the stream had it has, or has lost."""
+        return known is not None and not self.has(known)
+
+    def has(self, name: str) -> bool:
+        place = bisect_left(self.events, stream_id(name), key=lambda event: event[0])
+        return place < len(self.events) and self.events[place][0] == stream_id(name)
 
     def lose_tail(self, count: int) -> None:
         """A failover to a replica that was behind: the last events, the fences and the readers' place are those of before."""

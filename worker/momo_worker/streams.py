@@ -66,7 +66,8 @@ if wrong then return redis.error_reply(wrong) end
 return moved
 """
 
-# Appends only under the highest fence that was seen for each partition, and only to a stream that still has what we know it had.
+# Appends only under the highest fence that was seen for each partition, and only to a stream that still has what we know it had:
+# to end above it isn't enough, since another relay may have appended after the loss. What is known is trimmed only while it is the last.
 _APPEND = """
 local function parts(id)
   local ms, seq = string.match(id, '(%d+)-(%d+)')
@@ -87,6 +88,7 @@ end
 local known_ms, known_seq = parts(ARGV[1])
 local last_ms, last_seq = parts(last)
 if last_ms < known_ms or (last_ms == known_ms and last_seq < known_seq) then return {'lost', last} end
+if known_ms > 0 and ARGV[1] ~= last and #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return {'lost', last} end
 at = 3
 for i = 1, count do redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 1]); at = at + 2 end
 for i = at, #ARGV do last = redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end
@@ -214,13 +216,17 @@ class ResultsStream:
         if verdict == "fenced":
             raise FencedError(f"partition {detail} is held under a higher fence")
         if verdict == "lost":
-            raise StreamLostError(f"the results stream ends at {detail}, and its last id was {known_last_id}")
+            raise StreamLostError(f"the results stream ends at {detail}, and hasn't {known_last_id}, which it had")
         return detail
 
     def holds(self, stream_id: str, body: str) -> bool:
         """Whether this event still stands under this id: a Redis that lost its last moments may have given the id to another."""
         found: Any = self._redis.xrange(RESULTS, stream_id, stream_id, count=1)
         return any(_text(value) == body for _, fields in found for value in fields.values())
+
+    def has(self, stream_id: str) -> bool:
+        """Whether anything stands under this id."""
+        return bool(self._redis.xrange(RESULTS, stream_id, stream_id, count=1))
 
     def since(self, stream_id: str) -> Iterator[str]:
         """Every event after this id that is kept, oldest first."""

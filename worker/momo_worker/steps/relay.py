@@ -59,16 +59,27 @@ class Relay:
         except StreamLostError as error:
             self._publish_again(known.results_last_id, str(error))
             return 0
-        if not waiting:
-            return 0
+        return self._mark(waiting, known.results_last_id, last_id, bodies[-1]) if waiting else 0
+
+    def _mark(self, events: list[outbox.Pending], known_last_id: str | None, last_id: str, last_body: str) -> int:
+        """Note what was appended, unless Redis has lost it or what another relay noted meanwhile; returns how many were noted."""
         with self.parts.ledger.write() as tx:
+            # Locked before the stream is asked: whoever notes an id after us asks for ours, and so nobody can pass over a loss that comes now.
+            current = installation.locked(tx)
             # Redis may have lost them since, and another relay have appended or noticed: marked now, nobody would publish them again.
-            if not self.stream.holds(last_id, bodies[-1]):
+            if not self.stream.holds(last_id, last_body):
                 log.warning("results were lost in Redis before they were marked; they go out once more", action="retry")
                 return 0
-            outbox.mark_published(tx, waiting)
-            installation.keep_results_last_id(tx, last_id)
-        return len(waiting)
+            newest = None if current is None else current.results_last_id
+            # Our append could only be held against the id that we had read. One that was noted since may have been lost before it,
+            # and ours, which is above it, would hide that for ever.
+            unseen = newest is not None and newest != known_last_id and not self.stream.has(newest)
+            if not unseen:
+                outbox.mark_published(tx, events)
+                installation.keep_results_last_id(tx, last_id)
+                return len(events)
+        self._publish_again(newest, f"the results stream has lost {newest}, which another relay appended")
+        return 0
 
     def let_go(self) -> None:
         """Give the partitions back at a clean stop."""
@@ -91,7 +102,7 @@ class Relay:
         # In pieces; until the last one the ledger still knows the old id, so that a kill in between is only a pause.
         while left:
             with self.parts.ledger.write() as tx:
-                current = installation.read(tx)
+                current = installation.locked(tx)
                 if current is None or current.results_last_id != known_last_id:
                     return  # another relay has noticed already
                 piece = outbox.publish_again_since(tx, tx.now_ms - self.replay_ms)
