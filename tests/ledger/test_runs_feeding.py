@@ -284,3 +284,64 @@ def test_an_account_that_this_process_doesnt_know_is_left_to_another(world: Worl
     office.released()
     world.parts = replace(world.parts, accounts={})
     assert office.feeder().feed() == 0
+
+
+def test_two_runs_that_share_a_balance_dont_both_begin(world: World, office: Office) -> None:
+    office.available = 1_000_000
+    first = office.released(a_file(*people(5, amount=160_000)), "salary-a")
+    feeder = office.feeder(ahead=2)
+    assert feeder.feed() == 2
+    second = office.released(a_file(*people(5, amount=161_000)), "salary-b")
+    assert office.feeder(ahead=2).feed() == 0, "the first one's other rows are released, too"
+    assert world.rows("SELECT run FROM pause WHERE lifted_at_ms IS NULL") == [second.id]
+    assert "all released runs" in world.rows("SELECT reason FROM pause")[0]
+    assert office.run(first).state == "released"
+
+
+def test_a_person_may_let_a_run_begin_that_isnt_funded_to_its_end(world: World, office: Office) -> None:
+    office.available = 500_000
+    run = office.released(a_file(*people(5)))
+    feeder = office.feeder(ahead=2)
+    assert feeder.feed() == 0
+    resume_run(world.parts, "default", NAME, reason="the rest comes tomorrow", by="boss")
+    assert feeder.feed() == 2
+    world.mtn.on_look = found_as(Status.SUCCESSFUL)
+    world.run_until(lambda: set(world.rows("SELECT state FROM payment")) == {"successful"})
+    office.available = 100_000
+    world.clock.on(30)
+    assert feeder.feed() == 0
+    reasons = world.rows("SELECT reason FROM pause WHERE run = :run ORDER BY id", run=run.id)
+    assert "the next rows" in reasons[-1]
+
+
+def test_what_was_handed_over_since_the_balance_was_read_counts_though_it_has_left_the_books(
+    world: World, office: Office
+) -> None:
+    run = office.released(a_file(*people(6)))
+    office.available = 650_000
+    feeder = office.feeder(ahead=2)
+    assert feeder.feed() == 0
+    resume_run(world.parts, "default", NAME, reason="the rest comes tomorrow", by="boss")
+    for _ in range(2):
+        assert feeder.feed() == 2
+        world.write("UPDATE payment SET state = 'successful', work = NULL, due_at_ms = NULL")
+    office.available = 50_000
+    assert (feeder.feed(), office.asked) == (0, 2), "asked again, since what was known carried no more"
+    assert world.rows("SELECT run FROM pause WHERE lifted_at_ms IS NULL") == [run.id]
+
+
+def test_rows_that_stand_ready_are_held_as_well_when_the_last_are_already_handed_over(
+    world: World, office: Office
+) -> None:
+    run = office.released(a_file(*people(8)))
+    feeder = office.feeder()
+    assert feeder.feed() == 8
+    world.send(world.release()[:5])
+    world.mtn.on_look = found_as(Status.FAILED, reason_code="NOT_ENOUGH_FUNDS")
+    world.write("UPDATE payment SET due_at_ms = due_at_ms + 3600000 WHERE state = 'accepted'")
+    world.run_until(lambda: world.rows("SELECT count(*) FROM payment WHERE state = 'failed'") == [5])
+    feeder.feed()
+    assert world.rows("SELECT run FROM pause WHERE lifted_at_ms IS NULL") == [run.id]
+    world.clock.on(7200)
+    world.turn()
+    assert len(world.mtn.left) == 5

@@ -189,6 +189,18 @@ def last_resumed_ms(tx: Tx, run_id: str) -> int:
     return int(tx.conn.execute(_RESUMED, {"run": run_id}).scalar_one())
 
 
+_STILL_TO_COME = text(
+    "SELECT coalesce(sum(w.amount_minor), 0) FROM run JOIN run_release AS r ON r.run_id = run.id JOIN run_row AS w "
+    "ON w.run_id = run.id AND w.place > r.fed_to AND w.place <= r.released_to "
+    "WHERE run.account = :account AND run.currency = :currency AND run.operation <> 'collect' AND run.state = 'released'"
+)
+
+
+def still_to_come_minor(tx: Tx, account: str, currency: str) -> int:
+    """What an account's released runs are still to hand over, in minor units. Reads those rows: asked when a run begins, not at each piece."""
+    return int(tx.conn.execute(_STILL_TO_COME, {"account": account, "currency": currency}).scalar_one())
+
+
 _FAILED_SO = text(
     "SELECT id, idempotency_key, attempt FROM payment WHERE run = :run AND state = 'failed' AND reason_code IN :codes AND id > :after "
     "ORDER BY id LIMIT :limit"

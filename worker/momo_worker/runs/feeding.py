@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 #: Handed over in one transaction of intake's.
 _PIECE = 100
 _STEPS_PERCENT = (20, 40, 60, 80, 100)
-_BALANCE_AGE_MS = MINUTE
+_BALANCE_AGE_MS = MINUTE // 2
 #: How long a pump that dies in the middle keeps others from handing rows over.
 _LEASE_MS = 30_000
 #: Reasons with which MTN refuses for want of money; the second is what it says instead, and may be anything (money-review Q2).
@@ -51,7 +51,7 @@ class Feeder:
     balance: Balance
     ahead_rows: int
     fee_margin: Decimal
-    _balances: dict[tuple[str, Product], tuple[int, int | None]] = field(default_factory=dict)
+    _balances: "dict[tuple[str, str], _Balance]" = field(default_factory=dict)
 
     def feed(self) -> int:
         """One pass over all released runs; returns how many rows were handed over."""
@@ -67,13 +67,17 @@ class Feeder:
             if release is None:
                 return 0
             held = bool(pauses_of(tx, run))
-            room = min(_PIECE, self.ahead_rows - run_release.unsent(tx, run.id), release.released_to - release.fed_to)
+            unsent = run_release.unsent(tx, run.id)
+            room = min(_PIECE, self.ahead_rows - unsent, release.released_to - release.fed_to)
             rows = runs.rows_of(tx, run.id, after=release.fed_to, limit=room) if room > 0 else []
             now_ms = tx.now_ms
+        pays_out = run.operation != Operation.COLLECT
+        if pays_out and not held and (rows or unsent) and self._has_run_out(run, release):
+            return 0
         if not rows or held or now_ms < release.starts_at_ms or run.account not in self.parts.accounts:
             self._tell(run)
             return 0
-        if not self._may_go_on(run, release, sum(row.amount_minor for row in rows), now_ms):
+        if pays_out and not self._is_funded(run, release, sum(row.amount_minor for row in rows), now_ms):
             return 0
         with self.parts.ledger.write() as tx:
             # Under the lease, since a cancel that comes now must know that rows may be on their way into the ledger.
@@ -90,40 +94,52 @@ class Feeder:
         self._tell(run)
         return len(rows)
 
-    def _may_go_on(self, run: Run, release: Release, next_minor: int, now_ms: int) -> bool:
-        """The brakes on money: pauses the run, with the reason, where the money seems to have run out."""
-        if run.operation == Operation.COLLECT:
-            return True
+    def _has_run_out(self, run: Run, release: Release) -> bool:
+        """Whether the last rows failed for want of money, since the release or the last resume; pauses the run then."""
         with self.parts.ledger.read() as tx:
             since = max(release.released_at_ms, run_release.last_resumed_ms(tx, run.id))
             ends = run_release.last_ends(tx, run.id, since_ms=since, limit=_LAST_ROWS)
-            on_the_way = run_release.on_the_way_minor(tx, run.account, run.currency)
         unfunded = sum(1 for state, code in ends if state == "failed" and code in UNFUNDED)
-        if unfunded >= _UNFUNDED_MAX:
-            self._pause(run, f"{unfunded} of its last {len(ends)} rows failed for want of money, by MTN's word")
+        if unfunded < _UNFUNDED_MAX:
             return False
-        return self._is_funded(run, next_minor + on_the_way, now_ms, first=release.fed_to == 0)
+        self._pause(run, f"{unfunded} of its last {len(ends)} rows failed for want of money, by MTN's word")
+        return True
 
-    def _is_funded(self, run: Run, need_minor: int, now_ms: int, *, first: bool) -> bool:
-        product = PRODUCT_OF[Operation(run.operation)]
-        asked_at_ms, available = self._balances.get((run.account, product), (0, None))
-        if now_ms - asked_at_ms >= _BALANCE_AGE_MS or available is None:
-            available = self.balance(run.account, product)
-            self._balances[run.account, product] = (now_ms, available)
+    def _is_funded(self, run: Run, release: Release, next_minor: int, now_ms: int) -> bool:
+        """Whether MTN's balance carries what is on its way and the next rows; before the first row all of the released runs."""
+        first = release.fed_to == 0
+        with self.parts.ledger.read() as tx:
+            on_the_way = run_release.on_the_way_minor(tx, run.account, run.currency)
+            wanted = next_minor
+            if first and not run_release.last_resumed_ms(tx, run.id):
+                # A person who was told may say to go on.
+                wanted = run_release.still_to_come_minor(tx, run.account, run.currency)
+        known = self._balances.get((run.account, run.operation))
+        if known is not None and now_ms - known.at_ms < _BALANCE_AGE_MS and self._carries(known, on_the_way, wanted):
+            known.spent_minor += next_minor
+            return True
+        available = self.balance(run.account, PRODUCT_OF[Operation(run.operation)])
         if available is None:
             if first:
                 log.warning("a run waits for its account's balance, which can't be read", run=run.name, action="waits")
             # It stops the start and not the rest: a brake, not a proof (money-review Q1).
             return not first
-        with_fees = int(need_minor * (1 + self.fee_margin))
-        if with_fees <= available:
+        known = self._balances[run.account, run.operation] = _Balance(now_ms, available, on_the_way)
+        if self._carries(known, on_the_way, wanted):
+            known.spent_minor += next_minor
             return True
-        said, has = (format_amount(value, run.exponent) for value in (with_fees, available))
+        needed = format_amount(self._with_fees(on_the_way + wanted), run.exponent)
+        has, what = format_amount(available, run.exponent), "all released runs" if first else "the next rows"
         self._pause(
-            run,
-            f"the account has {has} {run.currency}, and what is on its way with the next rows and fees needs {said}",
+            run, f"the account has {has} {run.currency}, and what is on its way with {what} and fees needs {needed}"
         )
         return False
+
+    def _carries(self, known: "_Balance", on_the_way: int, wanted: int) -> bool:
+        return self._with_fees(max(on_the_way, known.spent_minor) + wanted) <= known.available_minor
+
+    def _with_fees(self, minor: int) -> int:
+        return int(minor * (1 + self.fee_margin))
 
     def _pause(self, run: Run, why: str) -> None:
         with self.parts.ledger.write() as tx:
@@ -157,6 +173,15 @@ class Feeder:
                 telling.tell_completed(tx, self.parts, run, now.standing)
             if now.state == "settled":
                 telling.tell_settled(tx, self.parts, run, now.standing)
+
+
+@dataclass(slots=True)
+class _Balance:
+    """What MTN said, when, and what was on its way then with what was handed over since: the money may be gone before it shows."""
+
+    at_ms: int
+    available_minor: int
+    spent_minor: int
 
 
 def _leased(release: Release, tx: Tx) -> Release:
