@@ -8,13 +8,22 @@ from momo_worker.cli.lazy import late
 from momo_worker.cli.options import Account, AnyAccount, By, Json, PassphraseFile
 
 if TYPE_CHECKING:
-    from momo_worker.cli.deeds import run_check, run_import, run_releasing, run_signing, run_template, run_watching
+    from momo_worker.cli.deeds import (
+        run_check,
+        run_import,
+        run_releasing,
+        run_report,
+        run_signing,
+        run_template,
+        run_watching,
+    )
     from momo_worker.cli.deeds import runs as deeds
 else:
     run_check = late("momo_worker.cli.deeds.run_check")
     run_releasing = late("momo_worker.cli.deeds.run_releasing")
     run_signing = late("momo_worker.cli.deeds.run_signing")
     run_watching = late("momo_worker.cli.deeds.run_watching")
+    run_report = late("momo_worker.cli.deeds.run_report")
     run_import = late("momo_worker.cli.deeds.run_import")
     run_template = late("momo_worker.cli.deeds.run_template")
     deeds = late("momo_worker.cli.deeds.runs")
@@ -230,3 +239,21 @@ def watch(
 ) -> None:
     """Follow a run: counts, money, rate, and when it will be done at this pace."""
     run_watching.watch(name, account=account, once=once, seconds=seconds, as_json=as_json)
+
+
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+
+
+@run.command("report")
+def report(
+    name: Name,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Every row, for other programs.")] = None,
+    html: Annotated[str | None, typer.Option("--html", metavar="FILE", help="A page to print, on A4.")] = None,
+    xlsx: Annotated[str | None, typer.Option("--xlsx", metavar="FILE", help="A workbook: totals and rows.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show phone numbers whole.")] = False,
+    force: Force = False,
+    account: Account = "default",
+    as_json: Json = False,
+) -> None:
+    """Tell what became of every row: counts and money by state, reasons in words; as text, and as files where they are named."""
+    run_report.report(name, csv=csv, html=html, xlsx=xlsx, full=full, force=force, account=account, as_json=as_json)
