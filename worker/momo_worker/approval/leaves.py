@@ -35,11 +35,12 @@ class Leaf:
             self.operation.encode(),
             self.replaces.encode(),
             self.path.encode(),
-            _normal(self.body),
+            self.normal_body(),
         )
         return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
-
-def _normal(body: bytes) -> bytes:
-    """The body in one writing: a release that writes a space or an order otherwise must not void what people signed."""
-    return json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    def normal_body(self) -> bytes:
+        """The body in one writing: a release that writes a space or an order otherwise must not void what people signed."""
+        return json.dumps(json.loads(self.body), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode(
+            "ascii"
+        )

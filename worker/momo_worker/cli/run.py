@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from momo_worker.cli.deeds import (
         run_check,
         run_import,
+        run_proof,
         run_releasing,
         run_report,
         run_signing,
@@ -24,6 +25,7 @@ else:
     run_signing = late("momo_worker.cli.deeds.run_signing")
     run_watching = late("momo_worker.cli.deeds.run_watching")
     run_report = late("momo_worker.cli.deeds.run_report")
+    run_proof = late("momo_worker.cli.deeds.run_proof")
     run_import = late("momo_worker.cli.deeds.run_import")
     run_template = late("momo_worker.cli.deeds.run_template")
     deeds = late("momo_worker.cli.deeds.runs")
@@ -257,3 +259,24 @@ def report(
 ) -> None:
     """Tell what became of every row: counts and money by state, reasons in words; as text, and as files where they are named."""
     run_report.report(name, csv=csv, html=html, xlsx=xlsx, full=full, force=force, account=account, as_json=as_json)
+
+
+@run.command("proof")
+def proof(
+    name: Name,
+    file: Annotated[str, typer.Option("--file", metavar="PACK.zip", help="The pack to write.")] = "",
+    force: Force = False,
+    account: Account = "default",
+    as_json: Json = False,
+) -> int:
+    """Write a run's proof: what was signed, what was sent, what became of it; anybody can check it without us."""
+    return run_proof.proof(name, file=file, force=force, account=account, as_json=as_json)
+
+
+@run.command("verify")
+def verify(
+    file: Annotated[str, typer.Argument(metavar="PACK.zip", help="A pack that `momo run proof` wrote.")],
+    as_json: Json = False,
+) -> int:
+    """Check a proof pack: files, signatures, rows, requests and history. Needs no ledger; exit code 1 when something doesn't hold."""
+    return run_proof.verify(file, as_json=as_json)

@@ -3,10 +3,11 @@
 Reads the ledger, in pieces, and writes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from momo_worker.accounts import Account
+from momo_worker.approval.leaves import Leaf
 from momo_worker.approval.merkle import leaf_hash, root_and_paths
 from momo_worker.commons.new_payment import Origin, new_payment
 from momo_worker.commons.parts import Parts
@@ -42,10 +43,20 @@ class Tree:
 
 def tree_of(parts: Parts, run: Run, progress: Progress) -> Tree:
     """Render every row of a run and hash them up. Raises RowsError."""
-    account = parts.accounts[run.account]
     leaves: list[bytes] = []
+    total_minor = 0
+    for row, leaf in leaves_of(parts, run, progress):
+        total_minor += row.amount_minor
+        leaves.append(leaf_hash(leaf.data()))
+    root, paths = root_and_paths(leaves)
+    return Tree(root.hex(), tuple(paths), len(leaves), total_minor)
+
+
+def leaves_of(parts: Parts, run: Run, progress: Progress) -> Iterator[tuple[RunRow, Leaf]]:
+    """Each row of a run and its leaf, in their places. Raises RowsError, with every row that can't be rendered, at the end."""
+    account = parts.accounts[run.account]
     problems: list[str] = []
-    total_minor = after = 0
+    after = 0
     while True:
         with parts.ledger.read() as tx:
             piece = runs.rows_of(tx, run.id, after=after, limit=PIECE)
@@ -55,17 +66,16 @@ def tree_of(parts: Parts, run: Run, progress: Progress) -> Tree:
             break
         after = piece[-1].place
         for row in piece:
-            total_minor += row.amount_minor
             try:
-                leaves.append(leaf_hash(_leaf(parts, run, account, row, named, now_ms)))
+                leaf = _leaf(parts, run, account, row, named, now_ms)
             except JobError as error:
                 told = ", ".join(f"{one.field} {one.value} {one.reason}" for one in error.problems)
                 problems.append(f"line {row.line}: {told}")
+            else:
+                yield row, leaf
         progress("hashed", after, run.rows)
-    if problems or not leaves:
+    if problems or not after:
         raise RowsError(problems or ["the run has no rows"])
-    root, paths = root_and_paths(leaves)
-    return Tree(root.hex(), tuple(paths), len(leaves), total_minor)
 
 
 def _named(tx: Tx, run: Run, rows: Sequence[RunRow]) -> dict[str, Payment]:
@@ -74,7 +84,7 @@ def _named(tx: Tx, run: Run, rows: Sequence[RunRow]) -> dict[str, Payment]:
     return intake.by_key(tx, run.account, sorted(keys)) if keys else {}
 
 
-def _leaf(parts: Parts, run: Run, account: Account, row: RunRow, named: dict[str, Payment], now_ms: int) -> bytes:
+def _leaf(parts: Parts, run: Run, account: Account, row: RunRow, named: dict[str, Payment], now_ms: int) -> Leaf:
     job = check_job(job_of(run, row), Terms(account.market.currency, account.market.region))
     refunded, replaced = (named.get(key) if key else None for key in (job.refund_of, job.replaces))
     if (job.refund_of and refunded is None) or (job.replaces and replaced is None):
@@ -83,7 +93,7 @@ def _leaf(parts: Parts, run: Run, account: Account, row: RunRow, named: dict[str
     payment = new_payment(parts, job, account, Origin("", run.id, now_ms), refunded=refunded, replaced=replaced)
     reference = refunded.reference_id if refunded else None
     request = parts.render(payment, account=account, refund_reference=reference)
-    return leaf_of(payment, request, place=row.place, name=row.name, replaces=row.replaces).data()
+    return leaf_of(payment, request, place=row.place, name=row.name, replaces=row.replaces)
 
 
 def _unknown(key: str) -> Problem:
