@@ -10,6 +10,7 @@ from momo_worker.cli.options import Account, AnyAccount, By, Json, PassphraseFil
 if TYPE_CHECKING:
     from momo_worker.cli.deeds import (
         run_check,
+        run_follow_up,
         run_import,
         run_proof,
         run_releasing,
@@ -25,6 +26,7 @@ else:
     run_signing = late("momo_worker.cli.deeds.run_signing")
     run_watching = late("momo_worker.cli.deeds.run_watching")
     run_report = late("momo_worker.cli.deeds.run_report")
+    run_follow_up = late("momo_worker.cli.deeds.run_follow_up")
     run_proof = late("momo_worker.cli.deeds.run_proof")
     run_import = late("momo_worker.cli.deeds.run_import")
     run_template = late("momo_worker.cli.deeds.run_template")
@@ -261,6 +263,18 @@ def report(
     run_report.report(name, csv=csv, html=html, xlsx=xlsx, full=full, force=force, account=account, as_json=as_json)
 
 
+@run.command("follow-up")
+def follow_up(
+    name: Name,
+    file: Annotated[str, typer.Option("--file", metavar="FILE.csv", help="The file to write.")] = "",
+    force: Force = False,
+    account: Account = "default",
+    as_json: Json = False,
+) -> None:
+    """Write the rows that failed or were rejected, to be corrected and imported as a run of their own."""
+    run_follow_up.follow_up(name, file=file, force=force, account=account, as_json=as_json)
+
+
 @run.command("proof")
 def proof(
     name: Name,
@@ -268,15 +282,15 @@ def proof(
     force: Force = False,
     account: Account = "default",
     as_json: Json = False,
-) -> int:
+) -> None:
     """Write a run's proof: what was signed, what was sent, what became of it; anybody can check it without us."""
-    return run_proof.proof(name, file=file, force=force, account=account, as_json=as_json)
+    run_proof.proof(name, file=file, force=force, account=account, as_json=as_json)
 
 
 @run.command("verify")
 def verify(
     file: Annotated[str, typer.Argument(metavar="PACK.zip", help="A pack that `momo run proof` wrote.")],
     as_json: Json = False,
-) -> int:
+) -> None:
     """Check a proof pack: files, signatures, rows, requests and history. Needs no ledger; exit code 1 when something doesn't hold."""
-    return run_proof.verify(file, as_json=as_json)
+    run_proof.verify(file, as_json=as_json)

@@ -1,6 +1,5 @@
 """`momo run proof` and `verify`: a run comes in and its proof pack goes out; a pack comes in and what of it doesn't hold goes out. Moves nothing."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from momo_worker.cli.deeds.bars import bar
 from momo_worker.cli.deeds.office import office_of
 from momo_worker.cli.deeds.reading import account_with, quiet_settings
 from momo_worker.cli.deeds.runs import named
-from momo_worker.cli.saying import DONE, NO, AnswerIsNo, WrongUse, complain, say, say_json
+from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.payment.payment import PRODUCT_OF, Operation
 from momo_worker.runs.proof import NoProofError, People, write_proof
 from momo_worker.runs.proof_check import check, told
@@ -21,7 +20,7 @@ from momo_worker.settings import Settings
 _PROBLEMS_TOLD = 20
 
 
-def proof(name: str, *, file: str, force: bool, account: str, as_json: bool) -> int:
+def proof(name: str, *, file: str, force: bool, account: str, as_json: bool) -> None:
     """Write a run's proof, and check it as anybody would."""
     if not file:
         raise WrongUse("--file is missing: name the pack to write, such as salary-2026-12.proof.zip")
@@ -47,14 +46,14 @@ def proof(name: str, *, file: str, force: bool, account: str, as_json: bool) -> 
         say(
             "Note down the SHA-256 of its manifest, apart from the pack: it shows later that nothing of it was changed."
         )
-    return _tell(found, {"file": file}, as_json=as_json)
+    _tell(found, {"file": file}, as_json=as_json)
 
 
-def verify(file: str, *, as_json: bool) -> int:
-    """Check a pack; 0 when all of it holds."""
+def verify(file: str, *, as_json: bool) -> None:
+    """Check a pack; refuses where something of it doesn't hold."""
     if not Path(file).is_file():
         raise WrongUse(f"{file} is no file; name a pack that `momo run proof` wrote")
-    return _tell(check(file), {"file": file}, as_json=as_json)
+    _tell(check(file), {"file": file}, as_json=as_json)
 
 
 def _people(settings: Settings) -> People:
@@ -68,17 +67,15 @@ def _people(settings: Settings) -> People:
     return People(settings.first_approver, written, settings.maker_signs)
 
 
-def _tell(found: Checked, more: dict[str, Any], *, as_json: bool) -> int:
+def _tell(found: Checked, more: dict[str, Any], *, as_json: bool) -> None:
+    holds = not found.problems
+    facts = {**more, "holds": holds, "problems": found.problems, "remarks": found.remarks, **found.facts}
+    if not as_json:
+        for line in told(found):
+            say(line)
+    if not holds:
+        raise AnswerIsNo(
+            f"{len(found.problems)} things in {more['file']} don't hold, the first: {found.problems[0]}", facts
+        )
     if as_json:
-        holds = not found.problems
-        say_json({**more, "holds": holds, "problems": found.problems, "remarks": found.remarks, **found.facts})
-    else:
-        _say(told(found), found.problems)
-    return NO if found.problems else DONE
-
-
-def _say(lines: Sequence[str], problems: Sequence[str]) -> None:
-    for line in lines:
-        say(line)
-    if problems:
-        complain(f"momo: {len(problems)} things don't hold, the first: {problems[0]}")
+        say_json(facts)

@@ -8,12 +8,13 @@ from rich.table import Column, Table
 from momo_worker.cli.deeds.reading import actor, ledger_of, quiet_settings
 from momo_worker.cli.deeds.showing import moment, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
-from momo_worker.ledger import run_checks, runs, stops
+from momo_worker.ledger import run_checks, run_outcomes, runs, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_checks import Counts
 from momo_worker.ledger.runs import Run, RunFinding, RunRow
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
+from momo_worker.runs.report import follows_up
 
 _COLUMNS = ("run", "account", "state", "operation", "rows", "total", "made by", "since")
 _ROW_COLUMNS = ("place", "line", "id", "name", "number", "amount", "note", "key")
@@ -46,16 +47,18 @@ def show(name: str, *, account: str, rows: int, full: bool, as_json: bool) -> No
         some = runs.rows_of(tx, run.id, limit=rows) if rows else []
         findings = runs.findings_of(tx, run.id)
         checked = run_checks.counts(tx, run.id)
+        corrects = follows_up(run_outcomes.corrected_runs(tx, run.id, run.rows))
     if as_json:
         shown = [_row_facts(row, run, full=full) for row in some]
         told = [_finding_facts(one) for one in findings]
-        say_json({**_facts(run), "checked": _check_facts(checked), "first_rows": shown, "findings": told})
+        more = {"follows_up": corrects or None, "checked": _check_facts(checked)}
+        say_json({**_facts(run), **more, "first_rows": shown, "findings": told})
         return
     say(f"Run {run.name}: {run.state} since {moment(run.state_since_ms)}")
     say(f"  pays       {run.rows:,} rows, {_total(run)}, {run.operation} from account {run.account}")
     say(f"  made by    {run.maker} of {run.file_name}, {moment(run.imported_at_ms)}")
     say(f"  digest     {run.digest}")
-    for word, value in (("note", run.note), ("pay date", run.pay_date)):
+    for word, value in (("note", run.note), ("pay date", run.pay_date), ("follows up", corrects)):
         if value:
             say(f"  {word:<10} {value}")
     if checked != Counts():
