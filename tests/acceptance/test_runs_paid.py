@@ -5,6 +5,9 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -178,3 +181,89 @@ def test_a_wrong_passphrase_signs_nothing(bank: Town) -> None:
     assert answer.code == 1
     assert "doesn't open with this passphrase" in answer.err
     assert bank.momo("run", "show", "late-2026-12", "--json").json["state"] == "draft"
+
+
+def paid_run(town: Town, name: str, file: str) -> None:
+    """From the file to its end."""
+    assert town.momo("run", "import", file, "--name", name, "--by", "officer").code == 0
+    town.momo("run", "answer", name, "--text", "checked")
+    assert sign(town, "submit", name, "officer").code == 0
+    assert sign(town, "approve", name, "boss").code == 0
+    assert town.momo("run", "release", name, "--by", "boss").code == 0
+    assert town.momo("run", "watch", name, "--seconds", "120").code == 0
+
+
+def test_a_run_is_reported_and_what_failed_is_corrected_in_a_run_of_its_own(bank: Town) -> None:
+    name, again = "prize-2026-12", "prize-2026-12-again"
+    fault = {"fault": "fail", "external_id": "P1", "code": "PAYEE_NOT_FOUND", "count": 1}
+    requests.post(f"{bank.simulator}/_simulator/faults", json=fault, timeout=10).raise_for_status()
+    paid_run(bank, name, a_csv(bank, "prizes", "P", 3))
+    files = {form: str(bank.top / f"prizes.report.{form}") for form in ("csv", "html", "xlsx")}
+    words = [word for form, path in files.items() for word in (f"--{form}", path)]
+    told = bank.momo("run", "report", name)
+    written = bank.momo("run", "report", name, *words, "--json")
+    over = bank.momo("run", "report", name, "--csv", files["csv"])
+    forced = bank.momo("run", "report", name, "--csv", files["csv"], "--full", "--force")
+    assert (told.code, written.code, over.code, forced.code) == (0, 0, 1, 0), (told, written, over, forced)
+    assert "failed: the receiver's number has no MTN wallet (check the number" in told.out
+    assert (written.json["states"]["successful"]["rows"], written.json["reasons"][0]["code"]) == (2, "PAYEE_NOT_FOUND")
+    assert "--force" in over.err
+    with Path(files["csv"]).open(encoding="utf-8-sig", newline="") as report:
+        assert [(row["id"], row["state"]) for row in csv.DictReader(report)] == [
+            ("P0", "paid"),
+            ("P1", "failed"),
+            ("P2", "paid"),
+        ]
+    assert "46733120001" not in told.out + Path(files["html"]).read_text("utf-8")
+
+    retry = str(bank.top / "retry.csv")
+    followed = bank.momo("run", "follow-up", name, "--file", retry)
+    nothing = bank.momo("run", "follow-up", "salary-2026-12", "--file", str(bank.top / "none.csv"))
+    assert (followed.code, nothing.code) == (0, 1), (followed, nothing)
+    assert f"momo run import {retry} --name {again}" in followed.out
+    assert not (bank.top / "none.csv").exists()
+    paid_run(bank, again, retry)
+    assert bank.momo("run", "show", again, "--json").json["follows_up"] == f"1 row of {name}"
+    assert moved(bank, "P") == Counter({"P0": 1, "P1": 1, "P2": 1})
+    assert bank.momo("run", "follow-up", name, "--file", str(bank.top / "none.csv")).code == 1
+
+
+def test_a_run_is_proven_to_somebody_who_has_nothing_of_ours(bank: Town) -> None:
+    pack = bank.top / "bonus.zip"
+    paid_run(bank, "proven-2026-12", a_csv(bank, "proven", "V", 3))
+    written = bank.momo("run", "proof", "proven-2026-12", "--file", str(pack))
+    again = bank.momo("run", "proof", "proven-2026-12", "--file", str(pack))
+    verified = bank.momo("run", "verify", str(pack), "--json")
+    assert (written.code, again.code, verified.code) == (0, 1, 0), (written, again, verified)
+    assert "whole phone numbers stand in it" in written.out
+    assert "first approver: boss:" in written.out
+    assert (verified.json["holds"], verified.json["states"]["successful"][0]) == (True, 3)
+    with zipfile.ZipFile(pack) as whole:
+        files = {name: whole.read(name) for name in whole.namelist()}
+    (bank.top / "verify.py").write_bytes(files["verify.py"])
+    alone = subprocess.run(
+        [sys.executable, "-I", "verify.py", pack.name], cwd=bank.top, capture_output=True, text=True, check=False
+    )
+    assert (alone.returncode, "All of it holds" in alone.stdout) == (0, True), alone
+    with zipfile.ZipFile(bank.top / "changed.zip", "w") as changed:
+        for name, data in files.items():
+            changed.writestr(
+                name,
+                data.replace(b'\\"amount\\":\\"10.50', b'\\"amount\\":\\"90.50', 1) if name == "rows.jsonl" else data,
+            )
+    refused = bank.momo("run", "verify", str(bank.top / "changed.zip"))
+    assert refused.code == 1
+    assert "WRONG: rows.jsonl, line 1: isn't the row that was signed" in refused.out
+
+    unsigned = bank.momo("run", "proof", "late-2026-12", "--file", str(bank.top / "late.zip"))
+    nameless = bank.momo("run", "proof", "proven-2026-12")
+    missing = bank.momo("run", "verify", str(bank.top / "none.zip"))
+    assert (unsigned.code, nameless.code, missing.code) == (1, 2, 2)
+    assert "has signed" in unsigned.err
+
+
+def test_the_proof_of_a_run_whose_row_was_changed_names_that_row(bank: Town) -> None:
+    written = bank.momo("run", "proof", "bonus-2026-12", "--file", str(bank.top / "changed-cell.zip"))
+    assert written.code == 1
+    assert "WRONG: rows.jsonl, line 3: isn't the row that was signed" in written.out
+    assert [line for line in written.out.splitlines() if line.startswith("WRONG")][1:] == []

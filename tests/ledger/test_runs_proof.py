@@ -93,7 +93,7 @@ def test_an_account_that_got_another_api_user_later_still_has_its_proof(
 def test_what_was_changed_in_the_ledger_shows_in_the_pack(world: World, office: Office, tmp_path: Path) -> None:
     run = paid(world, office)
     changes = {
-        "another root": "UPDATE run_row SET amount_minor = amount_minor + 1 WHERE place = 2",
+        "rows.jsonl, line 2: isn't the row that was signed": "UPDATE run_row SET amount_minor = amount_minor + 1 WHERE place = 2",
         "isn't row 3 as it was signed": "UPDATE attempt SET body = (SELECT body FROM attempt ORDER BY body DESC LIMIT 1) "
         "WHERE payment_id = (SELECT id FROM payment WHERE idempotency_key LIKE '%/E2/1')",
         "has no history": "DELETE FROM transition WHERE payment_id = (SELECT id FROM payment WHERE idempotency_key LIKE '%/E3/1')",

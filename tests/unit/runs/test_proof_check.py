@@ -17,6 +17,7 @@ from momo_worker.clock import SystemClock
 from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.migrate import migrate
 from momo_worker.payment.transitions import EDGES
+from momo_worker.runs import proof_rows
 from momo_worker.runs.proof_check import check, main
 from momo_worker.runs.proof_reading import FILES, MANIFEST, PROBLEMS_TOLD, Checked
 from momo_worker.runs.proof_rows import MOVES
@@ -155,6 +156,11 @@ def pay_more(rows: list[dict[str, Any]]) -> None:
     rows[1]["body"] = rows[1]["body"].replace('"amount":"150001"', '"amount":"950001"')
 
 
+def hash_anew(rows: list[dict[str, Any]]) -> None:
+    pay_more(rows)
+    rows[1]["leaf"] = proof_rows._leaf(rows[1], "row 2").hex()
+
+
 def send_more(lines: list[dict[str, Any]]) -> None:
     attempt = line_where(lines, kind="attempt", place=2)
     attempt["body"] = attempt["body"].replace("150001", "950001")
@@ -181,16 +187,18 @@ def second_payment(lines: list[dict[str, Any]]) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Members], None], str]] = {
-    "an amount": (changed_rows(pay_more), "another root"),
+    "an amount": (changed_rows(pay_more), "rows.jsonl, line 2: isn't the row that was signed"),
     "a number": (
         changed_rows(lambda rows: rows[0].update(body=rows[0]["body"].replace("2567721", "2567722"))),
-        "another root",
+        "line 1: isn't the row that was signed",
     ),
-    "a name": (changed_rows(lambda rows: rows[0].update(name="Somebody")), "another root"),
-    "two rows": (changed_rows(swap_rows), "another root"),
+    "a name": (changed_rows(lambda rows: rows[0].update(name="Somebody")), "line 1: isn't the row that was signed"),
+    "an amount and its hash": (changed_rows(hash_anew), "another root"),
+    "two rows": (changed_rows(swap_rows), "line 3: isn't the row that was signed"),
     "a row taken away": (changed_rows(list.pop), "aren't the run's"),
     "a row more": (changed_rows(lambda rows: rows.append({**rows[-1], "place": len(rows) + 1})), "aren't the run's"),
-    "a place": (changed_rows(lambda rows: rows[1].update(place=7)), "line 2: stands at place 7"),
+    "a place": (changed_rows(lambda rows: rows[1].update(place=7)), "line 2: isn't the row that was signed"),
+    "the order": (changed_rows(list.reverse), "line 1: stands at place 5"),
     "what was sent": (changed_history(send_more), "isn't row 2 as it was signed"),
     "a reference": (
         changed_history(lambda lines: line_where(lines, kind="attempt", place=3).update(reference_id="x")),

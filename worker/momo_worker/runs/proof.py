@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from momo_worker.approval.leaves import Leaf
-from momo_worker.approval.merkle import is_under, leaf_hash
+from momo_worker.approval.merkle import HASH_BYTES, is_under, leaf_hash
 from momo_worker.approval.people import Entry
 from momo_worker.approval.signing import is_signed
 from momo_worker.approval.statements import Signature, Terms
@@ -109,17 +109,8 @@ def write_proof(parts: Parts, run: Run, people: People, path: Path, progress: Pr
         pack = _Pack(out)
         pack.put("run.json", canonical(facts).encode())
         with pack.file("rows.jsonl") as file:
-            for leaf in _signed_leaves(parts, run, bytes.fromhex(signatures[0].root), progress):
-                line = {
-                    "place": leaf.place,
-                    "key": leaf.key,
-                    "name": leaf.name,
-                    "operation": leaf.operation,
-                    "replaces": leaf.replaces,
-                    "path": leaf.path,
-                    "body": leaf.normal_body().decode("ascii"),
-                }
-                file.write(f"{canonical(line)}\n".encode())
+            for leaf, signed in _signed_leaves(parts, run, bytes.fromhex(signatures[0].root), progress):
+                file.write(f"{canonical(_row(leaf, signed))}\n".encode())
         given = [_signature(parts, run, one, pins) for one in signatures]
         pack.put("signatures.json", canonical({"signatures": given}).encode())
         pack.put("first_approver.txt", f"{people.first.name}:{people.first.key}\n".encode())
@@ -131,19 +122,46 @@ def write_proof(parts: Parts, run: Run, people: People, path: Path, progress: Pr
         pack.put(MANIFEST, manifest_of({name: pack.digests[name] for name in FILES}, head))
 
 
-def _signed_leaves(parts: Parts, run: Run, root: bytes, progress: Progress) -> Iterator[Leaf]:
-    """Each row's leaf as it would be signed now. Where a setting, or another release of ours, writes a request otherwise since, it is
-    what left that was signed; and where neither is under the root, the row itself says so.
+def _row(leaf: Leaf, signed: bytes) -> dict[str, Any]:
+    """A leaf's fields, and the hash that stood in its place when the run was signed."""
+    return {
+        "place": leaf.place,
+        "key": leaf.key,
+        "name": leaf.name,
+        "operation": leaf.operation,
+        "replaces": leaf.replaces,
+        "path": leaf.path,
+        "body": leaf.normal_body().decode("ascii"),
+        "leaf": signed.hex(),
+    }
+
+
+def _signed_leaves(parts: Parts, run: Run, root: bytes, progress: Progress) -> Iterator[tuple[Leaf, bytes]]:
+    """Each row's leaf as it would be signed now, and the hash that was signed. Where a setting, or another release of ours, writes a
+    request otherwise since, it is what left that was signed; where that isn't it either, the two differ, and the pack shows it.
     """
     ways = _ways(parts, run)
     for row, now in leaves_of(parts, run, progress):
-        way = next(ways, b"")
-        if is_under(root, leaf_hash(now.data()), row.place - 1, run.rows, way):
-            yield now
+        way, place = next(ways, b""), row.place - 1
+        hashed = leaf_hash(now.data())
+        if is_under(root, hashed, place, run.rows, way):
+            yield now, hashed
             continue
         sent = _sent(parts, run, now)
-        was_signed = _pays_the_same(now, sent) and is_under(root, leaf_hash(sent.data()), row.place - 1, run.rows, way)
-        yield sent if was_signed else now
+        if _pays_the_same(now, sent) and is_under(root, leaf_hash(sent.data()), place, run.rows, way):
+            yield sent, leaf_hash(sent.data())
+            continue
+        yield now, _beside(parts, run, place) or hashed
+
+
+def _beside(parts: Parts, run: Run, place: int) -> bytes:
+    """What stood at this place, from 0, when the run was signed: the first step on its neighbour's way to the root."""
+    neighbour = place ^ 1
+    if neighbour >= run.rows:
+        return b""
+    with parts.ledger.read() as tx:
+        found = run_signing.paths_of(tx, run.id, after=neighbour, limit=1)
+    return found[0][1][:HASH_BYTES] if found and found[0][0] == neighbour + 1 else b""
 
 
 def _ways(parts: Parts, run: Run) -> Iterator[bytes]:

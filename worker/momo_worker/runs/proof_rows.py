@@ -22,6 +22,7 @@ from momo_worker.runs.proof_reading import (
     whole,
 )
 
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 #: Which moves a payment may make, by what moves it: `before>after`.
 MOVES = {
@@ -144,7 +145,11 @@ class Walk:
 
     def row(self, row: dict[str, Any], place: int, history: list[dict[str, Any]], where: str) -> None:
         """One row and its history. Raises WrongError."""
-        self.tree.add(_leaf(row, where))
+        signed = text_of(row, "leaf", where)
+        # The tree is made of what was signed, so that one row that differs is named and no other.
+        self.tree.add(bytes.fromhex(signed) if _HASH.fullmatch(signed) else b"")
+        if _leaf(row, where).hex() != signed:
+            self.found.problem(f"{where}: isn't the row that was signed")
         if row["place"] != place:
             raise WrongError(f"{where}: stands at place {row['place']} and not {place}")
         body = parsed(text_of(row, "body", where).encode(), f"{where}, its request")
