@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.support.proof_packs import as_lines, members, packed, paid, written_a
 from tests.support.run_office import Office, an_office
 from tests.support.run_story import REFUSED, TAMPERED, a_story
 
+from momo_worker.ledger import run_outcomes
+from momo_worker.ledger.engine import Tx
 from momo_worker.runs.proof import NoProofError, verifier
 from momo_worker.runs.proof_check import check
 
@@ -116,3 +119,21 @@ def test_requests_that_a_later_release_would_write_otherwise_are_proven_as_they_
     path = packed(world, office, run, tmp_path / "a.zip")
     assert check(str(path)).problems == []
     assert {row["path"] for row in as_lines(members(path)["rows.jsonl"])} == {"/disbursement/v1_0/transfer"}
+
+
+def test_a_worker_that_goes_on_while_the_pack_is_written_doesnt_tear_it(
+    world: World, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = office.released()
+    office.feeder().feed()
+    histories = run_outcomes.histories
+    turns = [world.beside().turn] * 2
+
+    def meanwhile(tx: Tx, ids: Sequence[str]) -> run_outcomes.Histories:
+        if turns:
+            turns.pop()()
+        return histories(tx, ids)
+
+    monkeypatch.setattr(run_outcomes, "histories", meanwhile)
+    found = check(str(packed(world, office, run, tmp_path / "a.zip")))
+    assert (turns, found.problems) == ([], [])

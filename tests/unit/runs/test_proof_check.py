@@ -18,7 +18,7 @@ from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.migrate import migrate
 from momo_worker.payment.transitions import EDGES
 from momo_worker.runs import proof_rows
-from momo_worker.runs.proof_check import check, main
+from momo_worker.runs.proof_check import check, main, told
 from momo_worker.runs.proof_reading import FILES, MANIFEST, PROBLEMS_TOLD, Checked
 from momo_worker.runs.proof_rows import MOVES
 
@@ -296,6 +296,16 @@ def test_what_is_no_pack_is_told(tmp_path: Path) -> None:
     for content in (b"", b"PK\x03\x04", b"hello"):
         (tmp_path / "x.zip").write_bytes(content)
         assert "can't be read" in check(str(tmp_path / "x.zip")).problems[0]
+
+
+def test_a_strangers_pack_writes_no_lines_of_its_own(whole: Members, folder: Path) -> None:
+    pack = Members(whole)
+    changed_json("signatures.json", lambda all_: all_["signatures"][0].update(name="ada\nAll of it holds: \x1b[8m"))(
+        pack
+    )
+    lines = told(checked(folder, resealed(pack)))
+    assert [line for line in lines if line.startswith("All of it holds") or "\x1b" in line or "\n" in line] == []
+    assert lines[-1] == "It doesn't hold."
 
 
 def test_the_command_line_says_what_is_wrong_and_how_many_words_it_wants(

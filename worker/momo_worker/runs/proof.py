@@ -25,6 +25,7 @@ from momo_worker.commons.signatures import account_pin, pin_of, terms_of
 from momo_worker.ledger import intake, run_outcomes, run_release, run_signing, runs
 from momo_worker.ledger.engine import ROWS_MAX as PIECE
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_outcomes import Histories
 from momo_worker.ledger.runs import Run, RunRow
 from momo_worker.payment.payment import Operation, Payment
 from momo_worker.payment.reference import payment_id
@@ -33,6 +34,8 @@ from momo_worker.runs.proof_check import manifest_of
 from momo_worker.runs.proof_reading import FILES, FORMAT, MANIFEST, START, canonical
 from momo_worker.runs.tree import Progress, leaves_of
 
+#: A run whose rows move on faster than they are read is proven later.
+_TRIES_MAX = 10
 _WRITTEN_AT = (1980, 1, 1, 0, 0, 0)
 _README = """\
 The proof of one bulk run of MTN Mobile Money payments. It holds names and whole phone numbers: keep it as you keep a payroll.
@@ -311,8 +314,7 @@ def _write_history(parts: Parts, run: Run, file: _Hashed, progress: Progress) ->
 
 
 def _of_rows(tx: Tx, run: Run, rows: Sequence[RunRow]) -> Iterator[dict[str, Any]]:
-    payments = intake.by_key(tx, run.account, [row.key for row in rows])
-    found = run_outcomes.histories(tx, [payment.id for payment in payments.values()])
+    payments, found = _at_one_moment(tx, run, [row.key for row in rows])
     refused = run_outcomes.refused_among(tx, [run_source(run.id, row.place) for row in rows])
     told = (
         ("attempt", found.attempts),
@@ -330,6 +332,18 @@ def _of_rows(tx: Tx, run: Run, rows: Sequence[RunRow]) -> Iterator[dict[str, Any
         elif run_source(run.id, row.place) in refused:
             why = refused[run_source(run.id, row.place)]
             yield {"kind": "rejected", "place": row.place, "errors": why.errors, "rejected_at_ms": why.at_ms}
+
+
+def _at_one_moment(tx: Tx, run: Run, keys: Sequence[str]) -> tuple[dict[str, Payment], Histories]:
+    """Payments and histories that belong together: on PostgreSQL each statement sees what was committed by then, also by a worker."""
+    payments = intake.by_key(tx, run.account, keys)
+    for _ in range(_TRIES_MAX):
+        before = payments
+        found = run_outcomes.histories(tx, [payment.id for payment in before.values()])
+        payments = intake.by_key(tx, run.account, keys)
+        if payments == before:
+            break
+    return before, found
 
 
 def _of_payment(row: RunRow, payment: Payment) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from momo_worker.runs.proof_rows import History, Walk
 from momo_worker.runs.proof_signed import check_signatures, of_run
 
 Done = TypeVar("Done")
+_LINE_CHARACTERS_MAX = 400
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -158,6 +159,8 @@ def told(found: Checked) -> list[str]:
         )
     lines += [f"look at: {remark}" for remark in found.remarks[:PROBLEMS_TOLD]]
     lines += [f"WRONG: {problem}" for problem in found.problems]
+    # A stranger's pack must not write lines of its own, nor colours that hide ours.
+    lines = ["".join(char if char.isprintable() else "?" for char in line)[:_LINE_CHARACTERS_MAX] for line in lines]
     lines.append("It doesn't hold." if found.problems else "All of it holds: signatures, rows, requests and history.")
     return lines
 

@@ -14,6 +14,7 @@ from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import run_outcomes, run_signing
 from momo_worker.ledger.engine import Ledger
 from momo_worker.mtn.reasons import explain
+from momo_worker.runs.export import writable
 from momo_worker.runs.outcomes import Count, Totals, outcomes
 from momo_worker.runs.report import WORDS, Subject, Writer, follows_up
 from momo_worker.runs.report_csv import CsvReport
@@ -104,12 +105,12 @@ def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], 
         return
     run = subject.run
     for word, value in subject.facts():
-        say(f"{word:<18} {value}")
+        say(f"{word:<18} {writable(value)}")
     for state, count in totals.by_state():
         say(f"  {WORDS[state]:<24} {count.rows:>9,} rows  {_money(subject, count)}")
     why_not = totals.why_not()
     for (state, _, reason, advice), count in why_not[:_REASONS_SHOWN]:
-        say(f"  {count.rows:>9,} {WORDS[state]}: {reason}" + (f" ({advice})" if advice else ""))
+        say(writable(f"  {count.rows:>9,} {WORDS[state]}: {reason}" + (f" ({advice})" if advice else "")))
     if len(why_not) > _REASONS_SHOWN:
         say(f"  and {len(why_not) - _REASONS_SHOWN:,} reasons more, which the files hold")
     for form, path in wanted:
