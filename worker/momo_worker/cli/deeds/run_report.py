@@ -107,7 +107,7 @@ def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], 
     for word, value in subject.facts():
         say(f"{word:<18} {writable(value)}")
     for state, count in totals.by_state():
-        say(f"  {WORDS[state]:<24} {count.rows:>9,} rows  {_money(subject, count)}")
+        say(f"  {WORDS[state]:<24} {count.rows:>9,} {'row ' if count.rows == 1 else 'rows'}  {_money(subject, count)}")
     why_not = totals.why_not()
     for (state, _, reason, advice), count in why_not[:_REASONS_SHOWN]:
         say(writable(f"  {count.rows:>9,} {WORDS[state]}: {reason}" + (f" ({advice})" if advice else "")))
