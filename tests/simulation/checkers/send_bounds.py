@@ -40,9 +40,10 @@ def check(world: Simulation) -> list[Broken]:
 
 
 def _rows_lost(world: Simulation, post: Post) -> bool:
-    """A restore may have taken the row of a send away, and can't call back what was permitted before it."""
-    lost = world.restores.took_away
-    return lost(post.at) or (post.asleep_seconds > 0 and lost(post.at - post.asleep_seconds))
+    """A restore may have taken the row of a send away, and can't call back what was permitted before it: M1's second, and a sleep."""
+    lost, permit_age_seconds = world.restores.took_away, world.parts.rules.permit_age_ms / 1000
+    permitted = post.at - post.asleep_seconds
+    return lost(post.at) or lost(permitted) or lost(permitted - permit_age_seconds)
 
 
 def _too_late(world: Simulation) -> list[Broken]:
