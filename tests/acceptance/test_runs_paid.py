@@ -53,10 +53,10 @@ def under(top: Path) -> tuple[str, str]:
     return "--passphrase-file", str(top / "passphrase")
 
 
-def a_csv(town: Town, name: str, prefix: str, count: int) -> str:
+def a_csv(town: Town, name: str, prefix: str, count: int, *, least: int = 10) -> str:
     path = town.top / f"{name}.csv"
     with path.open("w", encoding="utf-8", newline="") as out:
-        rows = [(f"{prefix}{n}", f"Person {n}", f"4673312{n:04d}", f"{10 + n}.50") for n in range(count)]
+        rows = [(f"{prefix}{n}", f"Person {n}", f"4673312{n:04d}", f"{least + n}.50") for n in range(count)]
         csv.writer(out).writerows([("staff no", "name", "phone", "amount"), *rows])
     return str(path)
 
@@ -267,3 +267,55 @@ def test_the_proof_of_a_run_whose_row_was_changed_names_that_row(bank: Town) -> 
     assert written.code == 1
     assert "WRONG: rows.jsonl, line 3: isn't the row that was signed" in written.out
     assert [line for line in written.out.splitlines() if line.startswith("WRONG")][1:] == []
+
+
+def wallet(town: Town, amount: str) -> None:
+    """What MTN has in the disbursement wallet from now on."""
+    told = {"account": "sandbox", "product": "disbursement", "amount": amount}
+    requests.post(f"{town.simulator}/_simulator/balances", json=told, timeout=10).raise_for_status()
+
+
+def test_a_run_without_money_stops_itself_and_goes_on_when_there_is_some(bank: Town) -> None:
+    name = "broke-2026-12"
+    bank.momo("run", "import", a_csv(bank, "broke", "K", 8, least=100), "--name", name, "--by", "officer")
+    bank.momo("run", "answer", name, "--text", "checked")
+    assert sign(bank, "submit", name, "officer").code == 0
+    assert sign(bank, "approve", name, "cfo").code == 0
+    wallet(bank, "5.00")
+    assert bank.momo("run", "release", name, "--by", "boss").code == 0
+    eventually(lambda: bool(standing(bank, name)["pauses"]), within_seconds=60)
+    paused = standing(bank, name)
+    assert paused["handed_over"] == 0
+    assert "the account has 5.00 EUR" in paused["pauses"][0]
+
+    # Somebody fills the wallet and lets it go on, and somebody else empties it before the rows leave.
+    wallet(bank, "1000.00")
+    bank.momo("pause", "--account", "default", "--reason", "while the test empties the wallet")
+    assert bank.momo("run", "resume", name, "--reason", "funded", "--by", "boss").code == 0
+    assert bank.momo("resume", "--account", "default", "--reason", "go on").code == 0
+    eventually(lambda: standing(bank, name)["handed_over"] == 8, within_seconds=60)
+    watched = bank.momo("run", "watch", name, "--seconds", "120", "--json")
+    assert (watched.code, watched.json["states"]["successful"]["rows"]) == (0, 8)
+    assert moved(bank, "K") == Counter({f"K{n}": 1 for n in range(8)})
+
+
+def test_rows_that_failed_for_want_of_money_are_tried_again_by_a_persons_word(bank: Town) -> None:
+    name = "short-2026-12"
+    bank.momo("run", "import", a_csv(bank, "short", "W", 8, least=200), "--name", name, "--by", "officer")
+    bank.momo("run", "answer", name, "--text", "checked")
+    assert sign(bank, "submit", name, "officer").code == 0
+    assert sign(bank, "approve", name, "cfo").code == 0
+    wallet(bank, "9000.00")
+    for number in range(6):
+        fault = {"fault": "fail", "external_id": f"W{number}", "code": "NOT_ENOUGH_FUNDS", "count": 1}
+        requests.post(f"{bank.simulator}/_simulator/faults", json=fault, timeout=10).raise_for_status()
+    assert bank.momo("run", "release", name, "--by", "boss").code == 0
+    eventually(lambda: standing(bank, name)["states"].get("failed", {}).get("rows") == 6, within_seconds=90)
+    assert moved(bank, "W") == Counter({"W6": 1, "W7": 1})
+    again = bank.momo("run", "resume", name, "--reason", "funded", "--again-unfunded", "--by", "boss", "--json")
+    assert (again.code, again.json["tried_again"], again.json["not_tried_again"]) == (0, 6, {}), again
+    eventually(lambda: standing(bank, name)["state"] == "settled", within_seconds=90)
+    assert standing(bank, name)["states"] == {"successful": {"rows": 8, "amount": "1632.00", "final": True}}
+    assert moved(bank, "W") == Counter({f"W{n}": 1 for n in range(8)})
+    twice = bank.momo("run", "resume", name, "--reason", "once more", "--again-unfunded", "--json")
+    assert (twice.code, twice.json["tried_again"]) == (0, 0)

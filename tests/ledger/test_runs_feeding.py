@@ -345,3 +345,28 @@ def test_rows_that_stand_ready_are_held_as_well_when_the_last_are_already_handed
     world.clock.on(7200)
     world.turn()
     assert len(world.mtn.left) == 5
+
+
+def test_a_run_that_is_over_is_followed_again_when_its_rows_are_tried_again_and_a_stopped_one_isnt(
+    world: World, office: Office
+) -> None:
+    run = office.released(a_file(*people(3)))
+    world.mtn.on_look = found_as(Status.FAILED, reason_code="NOT_ENOUGH_FUNDS")
+    finish(world, run, office)
+    resume_run(world.parts, "default", NAME, reason="funded", by="boss", again=True)
+    assert office.run(run).state == "released"
+    for name in office.payment_ids(run):
+        assert operator.retry(world.parts, name, by=By("boss", "funded"), seen_attempt=1) is not None
+    world.mtn.on_look = found_as(Status.SUCCESSFUL)
+    finish(world, run, office)
+    assert world.rows("SELECT DISTINCT state FROM payment") == ["successful"]
+    assert office.run_events(run)[-2:] == ["completed", "settled"]
+
+    other = office.released(a_file(*people(4, amount=9_000)), "fees", first=2)
+    feeder = office.feeder()
+    feeder.feed()
+    world.turn()
+    cancel_run(world.parts, "default", "fees", reason="wrong", by="boss")
+    finish(world, other, office)
+    with pytest.raises(NotReleasedError, match="follow-up"):
+        resume_run(world.parts, "default", "fees", reason="funded", by="boss", again=True)

@@ -115,7 +115,8 @@ class Feeder:
                 # A person who was told may say to go on.
                 wanted = run_release.still_to_come_minor(tx, run.account, run.currency)
         known = self._balances.get((run.account, run.operation))
-        if known is not None and now_ms - known.at_ms < _BALANCE_AGE_MS and self._carries(known, on_the_way, wanted):
+        fresh = known is not None and not first and now_ms - known.at_ms < _BALANCE_AGE_MS
+        if known is not None and fresh and self._carries(known, on_the_way, wanted):
             known.spent_minor += next_minor
             return True
         available = self.balance(run.account, PRODUCT_OF[Operation(run.operation)])

@@ -91,15 +91,29 @@ def pauses_of(tx: Tx, run: Run) -> list[stops.Pause]:
     return [pause for pause in stops.holding(tx) if pause.run == run.id or pause.covers(run.account, pause.product)]
 
 
-def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> Run:
-    """Lift the pauses of this run alone."""
+def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str, again: bool = False) -> Run:
+    """Lift the pauses of this run alone. `again`: rows of it will be tried again, so that one which was over is followed once more."""
     with parts.ledger.write() as tx:
         run = _named(tx, account, name)
-        if not stops.lift_pauses(tx, account=run.account, product="", run=run.id, reason=reason, actor=by):
+        lifted = stops.lift_pauses(tx, account=run.account, product="", run=run.id, reason=reason, actor=by)
+        if not lifted and not again:
             wider = "; ".join(f"{pause.scope}: {pause.reason}" for pause in pauses_of(tx, run))
             more = f"; what holds it is wider ({wider}), and `momo resume` lifts that" if wider else ""
             raise NotReleasedError(f"the run {name} isn't paused{more}")
-        return run
+        if again:
+            _begin_again(tx, run)
+        return runs.find(tx, run.id) or run
+
+
+def _begin_again(tx: Tx, run: Run) -> None:
+    release = run_release.release_of(tx, run.id)
+    if release is None or release.released_to < run.rows or run.state in ("stopped", "cancelled"):
+        raise NotReleasedError(
+            f"the run {run.name} is {run.state}, and not all of its rows were released: release it first, or have its failed rows "
+            f"paid in a run of their own (`momo run follow-up {run.name}`)"
+        )
+    if run.state in ("completed", "settled"):
+        runs.move_if(tx, run.id, run.state, "released")
 
 
 def cancel_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> tuple[Run, int]:

@@ -19,6 +19,7 @@ from momo_worker.steps import operator
 
 Done = TypeVar("Done")
 _PIECE = 200
+_REFUSED_TOLD = 20
 
 
 def _told(deed: Callable[[], Done]) -> Done:
@@ -84,31 +85,35 @@ def resume(name: str, *, reason: str, again_unfunded: bool, account: str, by: st
     who = actor(by)
     with office_of(quiet_settings()) as office:
         parts = office.house.parts
-        run = _told(lambda: resume_run(parts, account, name, reason=reason, by=who))
-        again, refused = _again(parts, run, By(who, reason)) if again_unfunded else (0, 0)
+        run = _told(lambda: resume_run(parts, account, name, reason=reason, by=who, again=again_unfunded))
+        again, refused = _again(parts, run, By(who, reason)) if again_unfunded else (0, {})
     if as_json:
         say_json({"run_id": run.id, "name": name, "tried_again": again, "not_tried_again": refused})
         return
     say(f"The run {name} goes on.")
     if again_unfunded:
         say(
-            f"{again:,} rows that failed for want of money are tried again, each as its next attempt; {refused:,} can't be."
+            f"{again:,} rows that failed for want of money are tried again, each as its next attempt; {len(refused):,} can't be."
         )
+        for key, why in list(refused.items())[:_REFUSED_TOLD]:
+            say(f"  {key} {why}")
 
 
-def _again(parts: Parts, run: Run, by: By) -> tuple[int, int]:
-    """The next attempt of each row that failed so (M8); returns how many, and how many were refused."""
-    again = refused = 0
-    after = ""
+def _again(parts: Parts, run: Run, by: By) -> tuple[int, dict[str, str]]:
+    """The next attempt of each row that failed so (M8); returns how many, and which were refused and why."""
+    again, after = 0, ""
+    refused: dict[str, str] = {}
     while True:
         with parts.ledger.read() as tx:
             found = run_release.failed_so(tx, run.id, UNFUNDED, after=after, limit=_PIECE)
-        for payment_id, _, attempt in found:
+        for payment_id, key, attempt in found:
             decided = operator.retry(parts, payment_id, by=by, seen_attempt=attempt)
-            if decided is not None and decided.refused is None:
-                again += 1
+            if decided is None:
+                refused[key] = "is gone from the ledger"
+            elif decided.refused is not None:
+                refused[key] = f"{decided.refused.why}; {decided.refused.advice}"
             else:
-                refused += 1
+                again += 1
         if not found:
             return again, refused
         after = found[-1][0]
