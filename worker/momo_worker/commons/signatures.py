@@ -14,8 +14,9 @@ from momo_worker.approval.leaves import Leaf
 from momo_worker.approval.merkle import is_under, leaf_hash
 from momo_worker.approval.statements import Permission, Terms, permission
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import run_signing, runs
+from momo_worker.ledger import run_release, run_signing, runs
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.run_signing import SignedRow
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import PRODUCT_OF, Operation, Payment
@@ -32,6 +33,8 @@ class Answer(StrEnum):
     STOPPED = "stopped"
     #: Not yet, or not by this process.
     LATER = "later"
+    #: Its run was cancelled: what of it wasn't sent never is.
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
         return {one.payment.id: Objection(Answer.TAMPERED, why) for one in wanted}
     rows = run_signing.signed_rows(tx, run_id, [one.payment.idempotency_key for one in wanted])
     given = run_signing.signatures(tx, run_id)
+    release = run_release.release_of(tx, run_id)
     permissions: dict[str, Permission] = {}
     found: dict[str, Objection] = {}
     for one in wanted:
@@ -129,7 +133,11 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
                 terms, given, approvals.people(), maker=run.maker, signed=approvals.maker_signs
             )
         row = rows.get(one.payment.idempotency_key)
-        objection = _of_permission(permissions[pin], run, tx.now_ms) or _of_row(parts, one, run, row, permissions[pin])
+        objection = (
+            _of_permission(permissions[pin], run, tx.now_ms)
+            or _of_row(parts, one, run, row, permissions[pin])
+            or _of_release(run, row, release)
+        )
         if objection is not None:
             found[one.payment.id] = objection
     return found
@@ -161,3 +169,11 @@ def _of_row(parts: Parts, one: Wanted, run: Run, row: SignedRow | None, given: P
             Answer.TAMPERED, f"isn't what {', '.join(given.approvers)} approved: something of it was changed", run.id
         )
     return None
+
+
+def _of_release(run: Run, row: SignedRow | None, release: Release | None) -> Objection | None:
+    """A pump may hand rows over that a person cancelled while it slept, and a cancel may be killed before it has named each row."""
+    beyond = row is None or release is None or row.place > release.released_to
+    if run.state in ("stopped", "cancelled", "superseded") or (beyond and run.state in ("completed", "settled")):
+        return Objection(Answer.CANCELLED, f"the run {run.name} was cancelled", run.id)
+    return Objection(Answer.LATER, f"the run {run.name} isn't released as far as this row", run.id) if beyond else None

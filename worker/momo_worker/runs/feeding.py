@@ -209,9 +209,11 @@ def _reached(tx: Tx, run: Run, *, lock: bool = False) -> _Reached | None:
     # A run that was stopped is over when what was handed over has ended; one that was released in part waits for the rest.
     over = release.fed_to == run.rows or (run.state == "stopped" and release.leased_until_ms <= tx.now_ms)
     state = run.state
-    if over and standing.final >= release.fed_to:
+    # A pump that slept through a cancel hands over more than it could mark.
+    handed_over = max(release.fed_to, standing.payments)
+    if over and standing.final >= handed_over:
         state = "settled"
-    elif over and standing.final + standing.held >= release.fed_to:
+    elif over and standing.final + standing.held >= handed_over:
         state = "completed"
     due = [step for step in _STEPS_PERCENT if release.told_percent < step <= percent]
     if not due and state == run.state:

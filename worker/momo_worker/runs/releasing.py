@@ -121,13 +121,17 @@ def cancel_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -
     with parts.ledger.write() as tx:
         run = _named(tx, account, name)
         release = run_release.release_of(tx, run.id, lock=True)
+        fed_to = 0 if release is None else release.fed_to
+        if run.state == "stopped":
+            # Whoever cancelled it may have been killed before every row was named: their cancel is gone on with.
+            return run, run.rows - fed_to
         if run.state in OVER:
             raise NotReleasedError(f"the run {name} is {run.state}: there is nothing to cancel")
-        fed_to = 0 if release is None else release.fed_to
         if release is not None:
             run_release.put_release(tx, replace(release, released_to=fed_to))
-        # One that may have paid somebody keeps its name: the same file again must not be another run.
-        begun = fed_to > 0 or (release is not None and release.leased_until_ms > tx.now_ms)
+        # One that may have paid somebody keeps its name: the same file again must not be another run. A pump that took the lease and
+        # never gave it back may only sleep, however long ago that was.
+        begun = release is not None and (fed_to > 0 or release.leased_until_ms > 0)
         runs.move_if(tx, run.id, run.state, "stopped" if begun else "cancelled")
         stops.journal(tx, actor=by, action="run cancelled", subject=_subject(run), reason=reason)
         return runs.find(tx, run.id) or run, run.rows - fed_to

@@ -5,7 +5,7 @@ second before it leaves, the claim, its lease and every pause are read once more
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -16,8 +16,9 @@ from momo_worker.commons.runner import in_batches
 from momo_worker.ledger import installation, moves, recovery, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
-from momo_worker.payment import after_look, after_send
+from momo_worker.payment import after_look, after_send, operator
 from momo_worker.payment.deciding import expired, first_fence, put_on_desk
+from momo_worker.payment.operator import NotPermitted
 from momo_worker.payment.payment import Attempt, Change, Operation, Payment, Product, Send, Work
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.rules import MINUTE
@@ -155,11 +156,11 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
             changes.append(put_on_desk(payment, HeldCause.CRASHES, tx.now_ms, parts.rules, parts.rng, why))
             continue
         going.append(_Going(change, rendered, fresh=True, number=number, claimed_at_ms=tx.now_ms))
-    stopped = _unsigned(tx, parts, going)
+    stopped = _unsigned(tx, parts, going, sends)
     return [*changes, *stopped.values()], [one for one in going if one.change.before.id not in stopped]
 
 
-def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going]) -> dict[str, Change]:
+def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going], sends: Mapping[str, Sequence[Send]]) -> dict[str, Change]:
     """What becomes of rows of runs that people's signatures don't permit, by payment id: the request itself is held against them."""
     wanted = [signatures.Wanted(one.change.after, one.attempt.request) for one in going]
     found = signatures.objections(tx, parts, wanted)
@@ -174,12 +175,33 @@ def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going]) -> dict[str, Change
                 payment, HeldCause.TAMPERED, tx.now_ms, parts.rules, parts.rng, objection.why
             )
             continue
+        if objection.answer is signatures.Answer.CANCELLED:
+            ended = _cancelled(tx, parts, payment, sends[payment.id], objection.why)
+            if ended is not None:
+                stopped[payment.id] = ended
+            continue
         # Nothing of the row is wrong: the run waits for people, or for a process that knows them.
         later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE)
         stopped[payment.id] = Change(payment, later, alert=f"a run's rows aren't sent: {objection.why}")
         if objection.answer is signatures.Answer.STOPPED:
             _pause_run(tx, payment, objection)
     return stopped
+
+
+def _cancelled(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[Send], why: str) -> Change | None:
+    """A row of a cancelled run is cancelled; None for what may be at MTN already, which is followed to its end."""
+    ended = operator.cancel(payment, sends, tx.now_ms, actor="worker", reason=why)
+    if isinstance(ended, NotPermitted):
+        return None
+    return _once_asked(tx, parts, payment) or ended
+
+
+def _once_asked(tx: Tx, parts: Parts, payment: Payment) -> Change | None:
+    """After a restore nothing is ended as never sent before MTN was asked about it: it waits; None where it was."""
+    if not recovery.ask_first(tx, payment.id, within_ms=parts.rules.recovery_adopt_ms):
+        return None
+    later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + parts.rules.not_now_ceiling_ms)
+    return Change(payment, later)
 
 
 def _pause_run(tx: Tx, payment: Payment, objection: signatures.Objection) -> None:
@@ -204,10 +226,7 @@ def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[
             return None
         return Change(payment, after_look.permission_lost(payment, tx.now_ms))
     if tx.now_ms >= payment.not_after_ms:
-        if recovery.ask_first(tx, payment.id, within_ms=parts.rules.recovery_adopt_ms):
-            later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + parts.rules.not_now_ceiling_ms)
-            return Change(payment, later)
-        return expired(payment, tx.now_ms)
+        return _once_asked(tx, parts, payment) or expired(payment, tx.now_ms)
     return None
 
 

@@ -1,0 +1,116 @@
+"""What a hostile reading of bulk runs found: cancelled while a pump sleeps, signed by two minds, short of money at the end; on both databases."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.support.ledger_world import World, found_as
+from tests.support.run_office import NAME, Office, a_file, an_office, people
+
+from momo_worker.ledger.runs import Run
+from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
+from momo_worker.runs.feeding import Feeder
+from momo_worker.runs.releasing import (
+    Wish,
+    cancel_run,
+    release_run,
+)
+from momo_worker.steps import intake
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+@pytest.fixture
+def office(world: World) -> Office:
+    return an_office(world)
+
+
+def cancelled(world: World) -> Run:
+    return cancel_run(world.parts, "default", NAME, reason="wrong month", by="boss")[0]
+
+
+def states(world: World) -> list[str]:
+    return sorted(world.rows("SELECT state FROM payment"))
+
+
+@pytest.mark.parametrize("slept_seconds", [1, 40], ids=["within its lease", "past its lease"])
+@pytest.mark.parametrize("already", [0, 2])
+def test_a_pump_that_slept_through_a_cancel_pays_nobody(
+    world: World, office: Office, already: int, slept_seconds: int
+) -> None:
+    run = office.released(a_file(*people(5)))
+    if already:
+        assert office.feeder(ahead=already).feed() == already
+        world.mtn.on_look = found_as(Status.SUCCESSFUL)
+        world.run_until(lambda: states(world) == ["successful"] * already)
+
+    def sleeps(entries: Sequence[intake.Entry]) -> None:
+        world.clock.on(slept_seconds)
+        cancelled(world)
+        for _ in range(2):
+            office.feeder().feed()
+        intake.take_in(world.parts, entries)
+
+    Feeder(world.parts, sleeps, office.balance, 300, Decimal(0)).feed()
+    assert office.run(run).state in ("stopped", "settled"), "a run that may have begun keeps its name"
+    for _ in range(4):
+        world.clock.on(60)
+        world.turn()
+        office.feeder().feed()
+    assert len(world.mtn.left) == already
+    assert states(world) == ["cancelled"] * (5 - already) + ["successful"] * already
+    assert office.run(run).state == "settled"
+
+
+def test_a_cancel_that_is_killed_half_way_still_spares_what_wasnt_sent(world: World, office: Office) -> None:
+    run = office.released(a_file(*people(3)))
+    office.feeder().feed()
+    cancelled(world)
+    assert office.feeder().feed() == 0
+    assert office.run(run).state == "stopped", "its rows stand in the ledger still"
+    world.turn()
+    assert (world.mtn.left, states(world)) == ([], ["cancelled"] * 3)
+    office.feeder().feed()
+    assert office.run(run).state == "settled"
+
+
+def test_a_cancel_that_was_killed_is_said_again(world: World, office: Office) -> None:
+    office.released(a_file(*people(3)))
+    office.feeder(ahead=2).feed()
+    assert cancelled(world).state == "stopped"
+    again, spared = cancel_run(world.parts, "default", NAME, reason="wrong month", by="boss")
+    assert (again.state, spared) == ("stopped", 1)
+
+
+def test_what_comes_back_unsent_after_a_cancel_isnt_sent_again(world: World, office: Office) -> None:
+    office.released(a_file(*people(1)))
+    office.feeder().feed()
+
+    def throttled_and_cancelled(_request: Any, _secondary: bool) -> SendVerdict:
+        cancelled(world)
+        return SendVerdict(SendAnswer.NOT_NOW, Cause.THROTTLED, http_status=429)
+
+    world.mtn.on_send = throttled_and_cancelled
+    world.turn()
+    assert states(world) == ["accepted"]
+    for _ in range(5):
+        world.clock.on(600)
+        world.turn()
+    assert len(world.mtn.left) == 1
+    assert states(world) == ["cancelled"]
+
+
+def test_a_row_beyond_what_was_released_waits_for_its_release(world: World, office: Office) -> None:
+    run = office.released(a_file(*people(3)))
+    office.feeder().feed()
+    world.write("UPDATE run_release SET released_to = 1, fed_to = 1")
+    world.turn()
+    assert len(world.mtn.left) == 1
+    release_run(world.parts, "default", NAME, Wish(), by="boss")
+    world.clock.on(120)
+    world.turn()
+    assert len(world.mtn.left) == 3
+    assert world.rows("SELECT count(*) FROM pause WHERE run = :run", run=run.id) == [0]
