@@ -8,6 +8,7 @@ import pytest
 from tests.support.ledger_world import World, found_as
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
+from momo_worker.ledger import run_release
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.runs.feeding import Feeder
@@ -114,3 +115,35 @@ def test_a_row_beyond_what_was_released_waits_for_its_release(world: World, offi
     world.turn()
     assert len(world.mtn.left) == 3
     assert world.rows("SELECT count(*) FROM pause WHERE run = :run", run=run.id) == [0]
+
+
+def test_a_pump_that_finds_another_was_faster_leaves_no_lease_behind(world: World, office: Office) -> None:
+    run = office.released(a_file(*people(4)))
+    other = office.feeder(ahead=2)
+
+    class Overtaken(Feeder):
+        def _is_funded(self, *given: Any) -> bool:
+            assert other.feed() == 2
+            return super()._is_funded(*given)
+
+    late = office.feeder(ahead=2)
+    overtaken = Overtaken(late.parts, late.take_in, late.balance, 2, Decimal(0))
+    assert overtaken.feed() == 0
+    world.turn()
+    assert office.feeder(ahead=2).feed() == 2, "nobody waits for a lease that nobody has"
+    assert office.fed_to(run) == 4
+
+
+def test_a_pump_that_slept_through_its_lease_doesnt_give_anothers_back(world: World, office: Office) -> None:
+    run = office.released(a_file(*people(4)))
+    leased: list[int] = []
+
+    def sleeps(entries: Sequence[intake.Entry]) -> None:
+        world.clock.on(31)
+        with world.ledger.write() as tx:
+            assert run_release.lease(tx, run.id, 30_000)
+            leased.append(tx.now_ms + 30_000)
+        intake.take_in(world.parts, entries)
+
+    Feeder(world.parts, sleeps, office.balance, 300, Decimal(0)).feed()
+    assert world.rows("SELECT leased_until_ms FROM run_release") == leased

@@ -52,21 +52,22 @@ def forget(tx: Tx, run_id: str) -> None:
 _LEASE = text("UPDATE run_release SET leased_until_ms = :until WHERE run_id = :run AND leased_until_ms <= :now")
 
 
-def lease(tx: Tx, run_id: str, lease_ms: int) -> bool:
-    """Be the one who hands over a run's rows for a while; False while somebody else does."""
-    values = {"run": run_id, "now": tx.now_ms, "until": tx.now_ms + lease_ms}
-    return tx.conn.execute(_LEASE, values).rowcount == 1
+def lease(tx: Tx, run_id: str, lease_ms: int) -> int | None:
+    """Be the one who hands over a run's rows for a while: until when; None while somebody else does."""
+    until_ms = tx.now_ms + lease_ms
+    values = {"run": run_id, "now": tx.now_ms, "until": until_ms}
+    return until_ms if tx.conn.execute(_LEASE, values).rowcount == 1 else None
 
 
 _FED = text(
     "UPDATE run_release SET fed_to = CASE WHEN fed_to < :to AND released_to >= :to THEN :to ELSE fed_to END, "
-    "leased_until_ms = 0 WHERE run_id = :run"
+    "leased_until_ms = CASE WHEN leased_until_ms = :leased THEN 0 ELSE leased_until_ms END WHERE run_id = :run"
 )
 
 
-def fed(tx: Tx, run_id: str, to: int) -> None:
-    """Say that rows up to this place were handed over, and give the lease back; never goes back."""
-    tx.conn.execute(_FED, {"run": run_id, "to": to})
+def fed(tx: Tx, run_id: str, to: int, leased_until_ms: int) -> None:
+    """Say that rows up to this place were handed over, and give this lease back, and no later one; never goes back."""
+    tx.conn.execute(_FED, {"run": run_id, "to": to, "leased": leased_until_ms})
 
 
 _TOLD = text("UPDATE run_release SET told_percent = :percent WHERE run_id = :run AND told_percent < :percent")

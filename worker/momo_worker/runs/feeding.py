@@ -4,7 +4,7 @@ One pass for every run; any number of pumps may do it, since a row that is hande
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
@@ -80,14 +80,15 @@ class Feeder:
         if pays_out and not self._is_funded(run, release, sum(row.amount_minor for row in rows), now_ms):
             return 0
         with self.parts.ledger.write() as tx:
-            # Under the lease, since a cancel that comes now must know that rows may be on their way into the ledger.
-            if not run_release.lease(tx, run.id, _LEASE_MS) or run_release.release_of(tx, run.id) != _leased(
-                release, tx
-            ):
+            if not _still(run_release.release_of(tx, run.id, lock=True), release, rows[-1].place):
                 return 0
+            # Under the lease, since a cancel that comes now must know that rows may be on their way into the ledger.
+            leased_until_ms = run_release.lease(tx, run.id, _LEASE_MS)
+        if leased_until_ms is None:
+            return 0
         self.take_in([Entry(run_source(run.id, row.place), payload_of(run, row), RUNS, run=run.id) for row in rows])
         with self.parts.ledger.write() as tx:
-            run_release.fed(tx, run.id, rows[-1].place)
+            run_release.fed(tx, run.id, rows[-1].place, leased_until_ms)
             if release.fed_to == 0:
                 telling.tell_started(tx, self.parts, run, run_release.standing_of(tx, run.id, rows[-1].place))
         log.info("rows of a run were handed over", run=run.name, action="fed", up_to=rows[-1].place, of=run.rows)
@@ -185,8 +186,13 @@ class _Balance:
     spent_minor: int
 
 
-def _leased(release: Release, tx: Tx) -> Release:
-    return replace(release, leased_until_ms=tx.now_ms + _LEASE_MS)
+def _still(now: Release | None, before: Release, to: int) -> bool:
+    """Whether rows up to this place are still the next of the very same release."""
+    return (
+        now is not None
+        and (now.fed_to, now.released_at_ms) == (before.fed_to, before.released_at_ms)
+        and now.released_to >= to
+    )
 
 
 @dataclass(frozen=True, slots=True)
