@@ -10,6 +10,7 @@ from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.ledger import run_release
 from momo_worker.ledger.runs import Run
+from momo_worker.payment.transitions import HeldCause
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.runs.feeding import Feeder
 from momo_worker.runs.releasing import (
@@ -147,3 +148,33 @@ def test_a_pump_that_slept_through_its_lease_doesnt_give_anothers_back(world: Wo
 
     Feeder(world.parts, sleeps, office.balance, 300, Decimal(0)).feed()
     assert world.rows("SELECT leased_until_ms FROM run_release") == leased
+
+
+#: A stored request is sent byte for byte: what another reader may read otherwise isn't what was signed.
+BODIES = {
+    "a field twice": lambda body: b'{"amount":"999999",' + body[1:],
+    "no JSON": lambda _body: b"\xff{",
+    "nested too deeply": lambda _body: b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("change", BODIES)
+def test_a_stored_body_that_can_be_read_in_two_ways_is_tampered_and_stops_nobody_else(
+    world: World, office: Office, change: str
+) -> None:
+    office.released(a_file(*people(2)))
+    office.feeder().feed()
+    world.mtn.on_send = lambda *_: SendVerdict(SendAnswer.NOT_NOW, Cause.THROTTLED, http_status=429)
+    world.turn()
+    victim = world.id_of(office.key_of(0))
+    (body,) = world.rows("SELECT body FROM attempt WHERE payment_id = :id", id=victim)
+    world.write("UPDATE attempt SET body = :body WHERE payment_id = :id", body=BODIES[change](bytes(body)), id=victim)
+    world.mtn.left.clear()
+    world.mtn.on_send = lambda *_: SendVerdict(SendAnswer.ACCEPTED, http_status=202)
+    for _ in range(5):
+        world.clock.on(600)
+        world.turn()
+    assert world.payment(victim).held_cause is HeldCause.TAMPERED
+    assert [departed.request.reference_id for departed in world.mtn.left] == [
+        world.payment(world.id_of(office.key_of(1))).reference_id
+    ]

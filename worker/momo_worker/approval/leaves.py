@@ -5,8 +5,11 @@ Made of the request itself, so that a field which MTN would be sent can't be lef
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 LEAF_RULE = "momo-leaf-1"
+#: Begins no JSON, so that such a body is nobody's normal one.
+_AS_IT_IS = b"\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,19 @@ class Leaf:
         return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
     def normal_body(self) -> bytes:
-        """The body in one writing: a release that writes a space or an order otherwise must not void what people signed."""
-        return json.dumps(json.loads(self.body), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode(
-            "ascii"
-        )
+        """The body in one writing: a release that writes a space or an order otherwise must not void what people signed.
+
+        One that is no JSON, or says something twice and so might be read otherwise at MTN, stays as it is: no leaf that was signed.
+        """
+        try:
+            read = json.loads(self.body.decode("utf-8"), object_pairs_hook=_each_once)
+        except (ValueError, RecursionError):
+            return _AS_IT_IS + self.body
+        return json.dumps(read, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
