@@ -12,6 +12,7 @@ from momo_worker.ledger import run_release
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.transitions import HeldCause
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
+from momo_worker.runs.approving import NotSignedError
 from momo_worker.runs.feeding import Feeder
 from momo_worker.runs.releasing import (
     Wish,
@@ -178,3 +179,17 @@ def test_a_stored_body_that_can_be_read_in_two_ways_is_tampered_and_stops_nobody
     assert [departed.request.reference_id for departed in world.mtn.left] == [
         world.payment(world.id_of(office.key_of(1))).reference_id
     ]
+
+
+def test_an_approver_who_reads_other_rows_doesnt_spoil_the_ways_of_what_was_signed(
+    world: World, office: Office
+) -> None:
+    office.approved(a_file(*people(3)))
+    world.write("UPDATE run_row SET msisdn = '256772999999' WHERE place = 2")
+    with pytest.raises(NotSignedError, match="isn't what was signed before"):
+        office.sign("cfo")
+    world.write("UPDATE run_row SET msisdn = '256772100001' WHERE place = 2")
+    release_run(world.parts, "default", NAME, Wish(), by="boss")
+    office.feeder().feed()
+    world.turn()
+    assert len(world.mtn.left) == 3

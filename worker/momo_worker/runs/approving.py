@@ -183,6 +183,11 @@ def _agree(tx: Tx, run: Run, new: Signature) -> None:
 def _keep_paths(parts: Parts, run: Run, tree: Tree, progress: Progress) -> None:
     for at in range(0, tree.rows, PIECE):
         with parts.ledger.write() as tx:
+            # Locked, so that a signature is either seen here or comes after this piece.
+            runs.find(tx, run.id, lock=True)
+            if {one.root for one in run_signing.signatures(tx, run.id)} - {tree.root}:
+                # The ways that are kept lead to what was signed, and must go on leading there; the signature is refused next.
+                return
             piece = tree.paths[at : at + PIECE]
             run_signing.put_paths(tx, run.id, [(at + number, path) for number, path in enumerate(piece, start=1)])
         progress("kept", min(at + PIECE, tree.rows), tree.rows)
