@@ -1,11 +1,12 @@
 """What a hostile reading of bulk runs found: cancelled while a pump sleeps, signed by two minds, short of money at the end; on both databases."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.ledger_world import World, found_as
+from tests.support.ledger_world import World, an_account, found_as
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.ledger import run_release
@@ -193,3 +194,32 @@ def test_an_approver_who_reads_other_rows_doesnt_spoil_the_ways_of_what_was_sign
     office.feeder().feed()
     world.turn()
     assert len(world.mtn.left) == 3
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["currency = 'EUR'", "account = 'other'", "product = 'collection'"],
+)
+def test_a_cell_that_says_whose_money_it_is_holds_its_row_alone(world: World, office: Office, cell: str) -> None:
+    world.parts = replace(world.parts, accounts={**world.parts.accounts, "other": an_account("other")})
+    office.released(a_file(*people(3)))
+    office.feeder().feed()
+    victim = world.id_of(office.key_of(1))
+    world.write(f"UPDATE payment SET {cell} WHERE id = :id", id=victim)
+    for _ in range(2):
+        world.turn()
+        world.turn("other")
+        world.turn(product=world.payment(victim).product)
+    assert world.payment(victim).held_cause is HeldCause.TAMPERED
+    assert (len(world.mtn.left), world.count("pause")) == (2, 0)
+
+
+@pytest.mark.parametrize("fact", ["account = 'other'", "operation = 'deposit'", "operation = 'x'", "currency = 'EUR'"])
+def test_a_fact_of_the_run_stops_it_and_condemns_no_row(world: World, office: Office, fact: str) -> None:
+    world.parts = replace(world.parts, accounts={**world.parts.accounts, "other": an_account("other")})
+    run = office.released(a_file(*people(3)))
+    office.feeder().feed()
+    world.write(f"UPDATE run SET {fact}")
+    world.turn()
+    assert (world.mtn.left, states(world)) == ([], ["accepted"] * 3)
+    assert world.rows("SELECT run FROM pause") == [run.id]

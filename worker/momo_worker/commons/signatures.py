@@ -124,8 +124,7 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
     permissions: dict[str, Permission] = {}
     found: dict[str, Objection] = {}
     for one in wanted:
-        request = one.request
-        pin = pin_of(request.base_url, request.target_environment, one.payment.currency, request.api_user)
+        pin = _pin(parts, one, run)
         if pin not in permissions:
             terms = terms_of(run, parts.namespace, pin)
             approvals = parts.approvals
@@ -143,6 +142,22 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
     return found
 
 
+def _pin(parts: Parts, one: Wanted, run: Run) -> str:
+    """Whose money would leave. A row that says otherwise than its run is judged under the run's own: one cell mustn't stop all of it."""
+    account = parts.accounts.get(run.account)
+    operation = next((each for each in Operation if each.value == run.operation), None)
+    if account is None or operation is None or _is_like(one.payment, run):
+        request = one.request
+        return pin_of(request.base_url, request.target_environment, one.payment.currency, request.api_user)
+    return account_pin(account, operation) if PRODUCT_OF[operation] in account.credentials else ""
+
+
+def _is_like(payment: Payment, run: Run) -> bool:
+    said = (payment.account, payment.operation.value, payment.currency, payment.exponent)
+    ours = (run.account, run.operation, run.currency, run.exponent)
+    return said == ours and payment.product is PRODUCT_OF[payment.operation]
+
+
 def _of_permission(given: Permission, run: Run, now_ms: int) -> Objection | None:
     if given.why:
         return Objection(Answer.LATER if given.unknown else Answer.STOPPED, given.why, run.id)
@@ -155,8 +170,9 @@ def _of_row(parts: Parts, one: Wanted, run: Run, row: SignedRow | None, given: P
     payment = one.payment
     if row is None:
         return Objection(Answer.TAMPERED, f"is no row of the run {run.name} that was approved", run.id)
-    if payment.account != run.account or payment.operation.value != run.operation:
-        return Objection(Answer.TAMPERED, f"has another account or operation than the run {run.name}", run.id)
+    if not _is_like(payment, run):
+        why = f"has another account, operation, product or currency than the run {run.name}"
+        return Objection(Answer.TAMPERED, why, run.id)
     replaced = payment_id(parts.namespace, payment.account, row.replaces) if row.replaces else None
     if payment.replaces != replaced:
         return Objection(Answer.TAMPERED, "corrects another payment than what was approved", run.id)
