@@ -76,9 +76,10 @@ def is_signed(public: str, statement: str, signature: str) -> bool:
 
 
 def is_public_key(text: str) -> bool:
-    """Whether this is a public key as `public_text` writes it."""
+    """Whether this is a public key as `public_text` writes it: to the letter, since base64 has four writings of one key's last bits."""
     try:
-        return len(base64.b64decode(text, validate=True)) == _KEY_BYTES
+        raw = base64.b64decode(text, validate=True)
+        return len(raw) == _KEY_BYTES and _text(raw) == text
     except (binascii.Error, ValueError):
         return False
 
