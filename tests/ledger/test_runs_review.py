@@ -9,6 +9,7 @@ import pytest
 from tests.support.ledger_world import World, an_account, found_as
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
+from momo_worker.approval.people import Role
 from momo_worker.ledger import run_release
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.transitions import HeldCause
@@ -223,3 +224,14 @@ def test_a_fact_of_the_run_stops_it_and_condemns_no_row(world: World, office: Of
     world.turn()
     assert (world.mtn.left, states(world)) == ([], ["accepted"] * 3)
     assert world.rows("SELECT run FROM pause") == [run.id]
+
+
+def test_a_run_that_is_still_paying_counts_though_it_was_released_long_ago(world: World) -> None:
+    account = an_account(second_approval_above_minor=1_500_000)
+    world.parts = replace(world.parts, accounts={"default": account})
+    office = an_office(world)
+    office.released(a_file(*people(6)), "salary-a", first=1)
+    world.clock.on(3 * 86_400)
+    office.draft(a_file(*people(6, amount=160_000)), "salary-b")
+    office.sign("ada", Role.MAKER, "salary-b")
+    assert "2 approvals" in office.sign("boss", name="salary-b").missing

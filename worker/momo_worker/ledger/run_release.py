@@ -148,7 +148,8 @@ def unsent(tx: Tx, run_id: str) -> int:
 
 _SUM = text(
     "SELECT coalesce(sum(total_minor), 0) FROM run WHERE account = :account AND id <> :but AND operation <> 'collect' "
-    "AND state NOT IN ('importing', 'draft', 'superseded', 'cancelled') AND state_since_ms >= :since"
+    # One that is released is paying, or may at any moment, however long ago that was.
+    "AND state NOT IN ('importing', 'draft', 'superseded', 'cancelled') AND (state_since_ms >= :since OR state = 'released')"
 )
 _DIRECT = text("SELECT coalesce(sum(direct_minor), 0) FROM outflow WHERE account = :account AND day >= :day")
 
