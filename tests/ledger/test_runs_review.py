@@ -10,8 +10,9 @@ from tests.support.ledger_world import World, an_account, found_as
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.approval.people import Role
-from momo_worker.ledger import run_release
+from momo_worker.ledger import run_release, stops
 from momo_worker.ledger.runs import Run
+from momo_worker.payment.payment import Product
 from momo_worker.payment.transitions import HeldCause
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.runs.approving import NotSignedError
@@ -20,6 +21,7 @@ from momo_worker.runs.releasing import (
     Wish,
     cancel_run,
     release_run,
+    resume_run,
 )
 from momo_worker.steps import intake
 
@@ -224,6 +226,36 @@ def test_a_fact_of_the_run_stops_it_and_condemns_no_row(world: World, office: Of
     world.turn()
     assert (world.mtn.left, states(world)) == ([], ["accepted"] * 3)
     assert world.rows("SELECT run FROM pause") == [run.id]
+
+
+def test_a_run_that_was_funded_isnt_paused_again_by_what_was_read_before(world: World, office: Office) -> None:
+    run = office.released(a_file(*people(2)))
+    feeder = office.feeder()
+    office.available = 1
+    assert feeder.feed() == 0
+    office.available = 10**9
+    resume_run(world.parts, "default", NAME, reason="funded", by="boss")
+    assert feeder.feed() == 2
+    assert office.run_events(run).count("paused") == 1
+
+
+def test_a_pause_of_another_product_holds_no_run(world: World, office: Office) -> None:
+    office.released(a_file(*people(2)))
+    with world.ledger.write() as tx:
+        stops.add_pause(tx, account="", product="collection", run="", reason="x", actor="boss")
+    assert office.feeder().feed() == 2
+
+
+def test_a_pump_that_couldnt_pay_a_run_leaves_it_to_another_and_lives_on(world: World, office: Office) -> None:
+    office.released(a_file(*people(2)))
+    knowing = world.parts
+    account = world.parts.accounts["default"]
+    collects = {Product.COLLECTION: account.credentials[Product.COLLECTION]}
+    world.parts = replace(knowing, accounts={"default": replace(account, credentials=collects)})
+    assert (office.feeder().feed(), office.asked) == (0, 0)
+    world.parts = knowing
+    world.write("UPDATE run SET operation = 'x'")
+    assert office.feeder().feed() == 0
 
 
 def test_a_run_that_is_still_paying_counts_though_it_was_released_long_ago(world: World) -> None:

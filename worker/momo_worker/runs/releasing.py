@@ -10,6 +10,7 @@ from momo_worker.ledger import run_release, run_signing, runs, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.runs import Run
+from momo_worker.payment.payment import PRODUCT_OF, Product
 from momo_worker.runs import telling
 from momo_worker.runs.approving import missing_of, permission_of
 
@@ -88,7 +89,13 @@ def hold(tx: Tx, parts: Parts, run: Run, *, reason: str, by: str) -> None:
 
 def pauses_of(tx: Tx, run: Run) -> list[stops.Pause]:
     """What holds a run, wider pauses among them."""
-    return [pause for pause in stops.holding(tx) if pause.run == run.id or pause.covers(run.account, pause.product)]
+    product = product_of(run)
+    return [pause for pause in stops.holding(tx) if pause.covers(run.account, product.value if product else "", run.id)]
+
+
+def product_of(run: Run) -> Product | None:
+    """Which of MTN's products pays a run; None for one whose operation was changed to something that there is not."""
+    return next((product for operation, product in PRODUCT_OF.items() if operation.value == run.operation), None)
 
 
 def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str, again: bool = False) -> Run:
