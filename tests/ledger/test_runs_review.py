@@ -6,24 +6,28 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.support.ledger_world import World, an_account, found_as
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.approval.people import Role
 from momo_worker.ledger import run_release, stops
 from momo_worker.ledger.runs import Run
+from momo_worker.payment.operator import By
 from momo_worker.payment.payment import Product
 from momo_worker.payment.transitions import HeldCause
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.runs.approving import NotSignedError
 from momo_worker.runs.feeding import Feeder
 from momo_worker.runs.releasing import (
+    NotReleasedError,
     Wish,
     cancel_run,
+    open_again,
     release_run,
     resume_run,
 )
-from momo_worker.steps import intake
+from momo_worker.steps import intake, operator
 
 
 class KilledError(Exception):
@@ -226,6 +230,64 @@ def test_a_fact_of_the_run_stops_it_and_condemns_no_row(world: World, office: Of
     world.turn()
     assert (world.mtn.left, states(world)) == ([], ["accepted"] * 3)
     assert world.rows("SELECT run FROM pause") == [run.id]
+
+
+def unfunded(world: World, office: Office, rows: int) -> Run:
+    """A run that is in the ledger as a whole, and of which MTN says of every row that there is no money."""
+    run = office.released(a_file(*people(rows)))
+    assert office.feeder().feed() == rows
+    world.mtn.on_look = found_as(Status.FAILED, reason_code="NOT_ENOUGH_FUNDS")
+    return run
+
+
+def test_a_run_that_was_handed_over_as_a_whole_holds_itself_back_too(world: World, office: Office) -> None:
+    run = unfunded(world, office, 12)
+    ids = office.payment_ids(run)
+    for _ in range(10):
+        world.clock.on(15)
+        with world.ledger.write() as tx:
+            tx.conn.execute(text("UPDATE payment SET released_until_ms = :at"), {"at": tx.now_ms + 60_000})
+        world.send(ids[:5])
+        world.look(ids[:5])
+        if states(world).count("failed") == 5:
+            break
+    assert states(world) == ["accepted"] * 7 + ["failed"] * 5
+    office.feeder().feed()
+    assert world.rows("SELECT run FROM pause WHERE lifted_at_ms IS NULL") == [run.id]
+    world.turn()
+    assert len(world.mtn.left) == 5
+
+
+def test_rows_without_money_are_tried_again_though_nothing_is_paused_any_more(world: World, office: Office) -> None:
+    run = unfunded(world, office, 3)
+    world.run_until(lambda: states(world) == ["failed"] * 3)
+    office.feeder().feed()
+    assert office.run(run).state == "settled"
+    with pytest.raises(NotReleasedError, match="isn't paused"):
+        resume_run(world.parts, "default", NAME, reason="funded", by="boss")
+    run = resume_run(world.parts, "default", NAME, reason="funded", by="boss", again_unfunded=True)
+    office.feeder().feed()
+    for name in office.payment_ids(run):
+        operator.retry(world.parts, name, by=By("boss", "funded"), seen_attempt=1)
+    resume_run(world.parts, "default", NAME, reason="killed and said again", by="boss", again_unfunded=True)
+    assert open_again(world.parts, run).state == "released", "it is watched again"
+    world.mtn.on_look = found_as(Status.SUCCESSFUL)
+    world.run_until(lambda: states(world) == ["successful"] * 3)
+    office.feeder().feed()
+    assert office.run(run).state == "settled"
+    assert office.run_events(run)[-4:] == ["completed", "settled"] * 2
+    with pytest.raises(NotReleasedError, match="no row of it failed"):
+        resume_run(world.parts, "default", NAME, reason="funded", by="boss", again_unfunded=True)
+
+
+def test_rows_of_a_cancelled_run_arent_tried_again(world: World, office: Office) -> None:
+    run = unfunded(world, office, 3)
+    world.turn()
+    cancelled(world)
+    world.run_until(lambda: states(world) == ["failed"] * 3)
+    with pytest.raises(NotReleasedError, match="was cancelled"):
+        resume_run(world.parts, "default", NAME, reason="funded", by="boss", again_unfunded=True)
+    assert office.run(run).state == "stopped"
 
 
 def test_a_run_that_was_funded_isnt_paused_again_by_what_was_read_before(world: World, office: Office) -> None:

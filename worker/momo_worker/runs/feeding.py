@@ -21,7 +21,7 @@ from momo_worker.payment.payment import PRODUCT_OF, Operation, Product
 from momo_worker.payment.rules import MINUTE
 from momo_worker.runs import telling
 from momo_worker.runs.jobs import payload_of
-from momo_worker.runs.releasing import hold, pauses_of, product_of
+from momo_worker.runs.releasing import UNFUNDED, hold, pauses_of, product_of
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +31,6 @@ _STEPS_PERCENT = (20, 40, 60, 80, 100)
 _BALANCE_AGE_MS = MINUTE // 2
 #: How long a pump that dies in the middle keeps others from handing rows over.
 _LEASE_MS = 30_000
-#: Reasons with which MTN refuses for want of money; the second is what it says instead, and may be anything (money-review Q2).
-UNFUNDED = ("NOT_ENOUGH_FUNDS", "INTERNAL_PROCESSING_ERROR")
 _LAST_ROWS, _UNFUNDED_MAX = 20, 5
 
 
@@ -72,7 +70,9 @@ class Feeder:
             rows = runs.rows_of(tx, run.id, after=release.fed_to, limit=room) if room > 0 else []
             now_ms = tx.now_ms
         pays_out = run.operation != Operation.COLLECT
-        if pays_out and not held and (rows or unsent) and self._has_run_out(run, release):
+        # Of one that was cancelled nothing more is sent, and a pause would only keep that from its end.
+        goes_on = run.state == "released" and not held and bool(rows or unsent)
+        if pays_out and goes_on and self._has_run_out(run, release):
             return 0
         if not rows or held or now_ms < release.starts_at_ms or not self._is_ours(run):
             self._tell(run)

@@ -11,9 +11,12 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import PRODUCT_OF, Product
+from momo_worker.payment.transitions import State
 from momo_worker.runs import telling
 from momo_worker.runs.approving import missing_of, permission_of
 
+#: Reasons with which MTN refuses for want of money; the second is what it says instead, and may be anything (money-review Q2).
+UNFUNDED = ("NOT_ENOUGH_FUNDS", "INTERNAL_PROCESSING_ERROR")
 #: A run that is over moves no more money.
 OVER = ("stopped", "completed", "settled", "cancelled")
 
@@ -98,29 +101,43 @@ def product_of(run: Run) -> Product | None:
     return next((product for operation, product in PRODUCT_OF.items() if operation.value == run.operation), None)
 
 
-def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str, again: bool = False) -> Run:
-    """Lift the pauses of this run alone. `again`: rows of it will be tried again, so that one which was over is followed once more."""
+def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str, again_unfunded: bool = False) -> Run:
+    """Lift the pauses of this run alone. `again_unfunded`: its caller retries what failed for want of money, paused or not."""
     with parts.ledger.write() as tx:
         run = _named(tx, account, name)
-        lifted = stops.lift_pauses(tx, account=run.account, product="", run=run.id, reason=reason, actor=by)
-        if not lifted and not again:
+        if again_unfunded:
+            _may_try_again(tx, run)
+            stops.lift_pauses(tx, account=run.account, product="", run=run.id, reason=reason, actor=by)
+            return run
+        if not stops.lift_pauses(tx, account=run.account, product="", run=run.id, reason=reason, actor=by):
             wider = "; ".join(f"{pause.scope}: {pause.reason}" for pause in pauses_of(tx, run))
             more = f"; what holds it is wider ({wider}), and `momo resume` lifts that" if wider else ""
             raise NotReleasedError(f"the run {name} isn't paused{more}")
-        if again:
-            _begin_again(tx, run)
-        return runs.find(tx, run.id) or run
+        return run
 
 
-def _begin_again(tx: Tx, run: Run) -> None:
-    release = run_release.release_of(tx, run.id)
-    if release is None or release.released_to < run.rows or run.state in ("stopped", "cancelled"):
-        raise NotReleasedError(
-            f"the run {run.name} is {run.state}, and not all of its rows were released: release it first, or have its failed rows "
-            f"paid in a run of their own (`momo run follow-up {run.name}`)"
-        )
-    if run.state in ("completed", "settled"):
-        runs.move_if(tx, run.id, run.state, "released")
+def _may_try_again(tx: Tx, run: Run) -> None:
+    """Not of a run that somebody cancelled, nor where there is nothing to try."""
+    release = run_release.release_of(tx, run.id, lock=True)
+    if release is None or run.state == "stopped" or (run.state in OVER and release.released_to < run.rows):
+        why = "was cancelled" if run.state in OVER else f"is {run.state}"
+        raise NotReleasedError(f"the run {run.name} {why}: nothing of it is tried again")
+    failed = run_release.failed_so(tx, run.id, UNFUNDED, after="", limit=1)
+    if run.state in OVER and not failed and not _is_under_way(tx, run):
+        raise NotReleasedError(f"the run {run.name} is {run.state}, and no row of it failed for want of money")
+
+
+def open_again(parts: Parts, run: Run) -> Run:
+    """A run that was over goes on where rows of it are tried again: under its brakes, and told anew when they have ended."""
+    with parts.ledger.write() as tx:
+        now = runs.find(tx, run.id, lock=True) or run
+        if now.state in ("completed", "settled") and _is_under_way(tx, now):
+            runs.move_if(tx, now.id, now.state, "released")
+        return runs.find(tx, run.id) or now
+
+
+def _is_under_way(tx: Tx, run: Run) -> bool:
+    return bool(run_release.ids_in_state(tx, run.id, State.ACCEPTED, after="", limit=1))
 
 
 def cancel_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -> tuple[Run, int]:

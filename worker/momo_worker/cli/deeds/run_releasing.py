@@ -13,8 +13,16 @@ from momo_worker.ledger import run_release, stops
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.operator import By
 from momo_worker.payment.transitions import State
-from momo_worker.runs.feeding import UNFUNDED
-from momo_worker.runs.releasing import NotReleasedError, Wish, cancel_run, pause_run, release_run, resume_run
+from momo_worker.runs.releasing import (
+    UNFUNDED,
+    NotReleasedError,
+    Wish,
+    cancel_run,
+    open_again,
+    pause_run,
+    release_run,
+    resume_run,
+)
 from momo_worker.steps import operator
 
 Done = TypeVar("Done")
@@ -85,8 +93,10 @@ def resume(name: str, *, reason: str, again_unfunded: bool, account: str, by: st
     who = actor(by)
     with office_of(quiet_settings()) as office:
         parts = office.house.parts
-        run = _told(lambda: resume_run(parts, account, name, reason=reason, by=who, again=again_unfunded))
+        run = _told(lambda: resume_run(parts, account, name, reason=reason, by=who, again_unfunded=again_unfunded))
         again, refused = _again(parts, run, By(who, reason)) if again_unfunded else (0, {})
+        if again_unfunded:
+            run = open_again(parts, run)
     if as_json:
         say_json({"run_id": run.id, "name": name, "tried_again": again, "not_tried_again": refused})
         return
