@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.support.ledger_world import World, an_account, found_as
+from tests.support.ledger_world import World, an_account, failures, found_as, side_by_side
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.approval.people import Role
-from momo_worker.ledger import run_release, stops
+from momo_worker.ledger import run_release, runs, stops
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.operator import By
 from momo_worker.payment.payment import Product
@@ -329,3 +329,39 @@ def test_a_run_that_is_still_paying_counts_though_it_was_released_long_ago(world
     office.draft(a_file(*people(6, amount=160_000)), "salary-b")
     office.sign("ada", Role.MAKER, "salary-b")
     assert "2 approvals" in office.sign("boss", name="salary-b").missing
+
+
+def test_cancel_and_a_pump_that_tells_dont_wait_for_each_other_in_a_circle(
+    world: World, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = office.released(a_file(*people(2)))
+    office.feeder().feed()
+    world.mtn.on_look = found_as(Status.SUCCESSFUL)
+    world.run_until(lambda: states(world) == ["successful"] * 2)
+    locked: list[str] = []
+    release_of, find, live = run_release.release_of, runs.find, runs.live
+
+    def noting(name: str, deed: Any) -> Any:
+        def noted(*given: Any, lock: bool = False) -> Any:
+            if lock:
+                locked.append(name)
+            return deed(*given, lock=lock)
+
+        return noted
+
+    monkeypatch.setattr(run_release, "release_of", noting("release", release_of))
+    monkeypatch.setattr(runs, "find", noting("run", find))
+    monkeypatch.setattr(runs, "live", noting("run", live))
+    office.feeder().feed()
+    assert (locked, office.run(run).state) == (["run", "release"], "settled")
+
+
+def test_many_cancels_and_feeds_at_once_end_without_a_deadlock(world: World, office: Office) -> None:
+    office.released(a_file(*people(6)))
+    other, third = world.beside(), world.beside()
+    feeders = [office.feeder(one, ahead=2) for one in (world, other)]
+    results = side_by_side(
+        *[feeder.feed for feeder in feeders],
+        lambda: cancel_run(third.parts, "default", NAME, reason="wrong", by="boss"),
+    )
+    assert failures(results) == []

@@ -168,6 +168,8 @@ class Feeder:
         if reached is None:
             return
         with self.parts.ledger.write() as tx:
+            # The run before its release, as whoever cancels or releases it does: in the other order they wait for each other in a circle.
+            runs.find(tx, run.id, lock=True)
             now = _reached(tx, run, lock=True)
             if now is None:
                 return
