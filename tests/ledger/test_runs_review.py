@@ -365,3 +365,34 @@ def test_many_cancels_and_feeds_at_once_end_without_a_deadlock(world: World, off
         lambda: cancel_run(third.parts, "default", NAME, reason="wrong", by="boss"),
     )
     assert failures(results) == []
+
+
+def test_a_row_that_stops_waiting_between_two_counts_isnt_taken_for_refused(
+    world: World, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = office.released(a_file(*people(2)))
+    blind = replace(world.parts, accounts={"other": an_account("other")})
+
+    def take_in(entries: Sequence[intake.Entry]) -> None:
+        intake.take_in(blind, entries)
+
+    Feeder(world.parts, take_in, office.balance, 300, Decimal(0)).feed()
+    assert (world.count("waiting_job"), world.count("payment"), office.fed_to(run)) == (2, 0, 2)
+    world.clock.on(600)
+    other = world.beside()
+    connection = type(world.ledger.engine.connect())
+    executes = connection.execute
+    asked: list[str] = []
+
+    def come_between(self: Any, statement: Any, *given: Any, **more: Any) -> Any:
+        found = executes(self, statement, *given, **more)
+        if not asked and any(words in str(statement) for words in ("GROUP BY state", "FROM waiting_job WHERE door")):
+            asked.append(str(statement))
+            found = found.freeze()()
+            intake.retry_waiting(other.parts, limit=10)
+        return found
+
+    with world.ledger.read() as tx, monkeypatch.context() as patched:
+        patched.setattr(connection, "execute", come_between)
+        assert run_release.standing_of(tx, run.id, 2).rejected == 0
+    assert (len(asked), world.count("payment")) == (1, 2)

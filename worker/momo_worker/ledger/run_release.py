@@ -134,9 +134,10 @@ _UNSENT = text("SELECT count(*) FROM payment WHERE run = :run AND state = 'accep
 
 def standing_of(tx: Tx, run_id: str, fed_to: int) -> Standing:
     """The counts of a run, read from an index; what was handed over and is neither a payment nor waiting was refused."""
+    # What waits first: a row that becomes a payment between the two is counted twice and not, as refused, never.
+    waiting = int(tx.conn.execute(_WAITING, {"like": f"run/{run_id}/%"}).scalar_one())
     rows = tx.conn.execute(_STANDING, {"run": run_id}).all()
     count = {row[0]: int(row[1]) for row in rows}
-    waiting = int(tx.conn.execute(_WAITING, {"like": f"run/{run_id}/%"}).scalar_one())
     rejected = max(0, fed_to - sum(count.values()) - waiting)
     return Standing(count, {row[0]: int(row[2]) for row in rows}, rejected)
 
