@@ -25,6 +25,7 @@ from momo_worker.runs.releasing import (
     cancel_run,
     open_again,
     release_run,
+    reopen_run,
     resume_run,
 )
 from momo_worker.steps import intake, operator
@@ -396,3 +397,12 @@ def test_a_row_that_stops_waiting_between_two_counts_isnt_taken_for_refused(
         patched.setattr(connection, "execute", come_between)
         assert run_release.standing_of(tx, run.id, 2).rejected == 0
     assert (len(asked), world.count("payment")) == (1, 2)
+
+
+def test_a_run_that_is_approved_anew_tells_it_anew(world: World, office: Office) -> None:
+    run = office.approved()
+    world.clock.on(1)
+    reopen_run(world.parts, "default", NAME, reason="look again", by="boss")
+    office.sign("ada", Role.MAKER)
+    office.sign("cfo")
+    assert office.run_events(run) == ["approved", "approved"]

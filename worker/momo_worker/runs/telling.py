@@ -16,8 +16,8 @@ from momo_worker.payment.transitions import FINAL_STATES, RunEventType
 
 
 def tell_approved(tx: Tx, parts: Parts, run: Run) -> None:
-    """Everybody who must has signed."""
-    _tell(tx, parts, run, RunEventType.APPROVED, "", {})
+    """Everybody who must has signed; again where it was opened and signed anew."""
+    _tell(tx, parts, run, RunEventType.APPROVED, str(tx.now_ms), {})
 
 
 def tell_started(tx: Tx, parts: Parts, run: Run, standing: Standing) -> None:
