@@ -353,7 +353,7 @@ def test_a_run_that_is_over_is_followed_again_when_its_rows_are_tried_again_and_
     run = office.released(a_file(*people(3)))
     world.mtn.on_look = found_as(Status.FAILED, reason_code="NOT_ENOUGH_FUNDS")
     finish(world, run, office)
-    resume_run(world.parts, "default", NAME, reason="funded", by="boss", again=True)
+    resume_run(world.parts, "default", NAME, reason="funded", by="boss", again_unfunded=True)
     assert office.run(run).state == "released"
     for name in office.payment_ids(run):
         assert operator.retry(world.parts, name, by=By("boss", "funded"), seen_attempt=1) is not None
@@ -368,5 +368,5 @@ def test_a_run_that_is_over_is_followed_again_when_its_rows_are_tried_again_and_
     world.turn()
     cancel_run(world.parts, "default", "fees", reason="wrong", by="boss")
     finish(world, other, office)
-    with pytest.raises(NotReleasedError, match="follow-up"):
-        resume_run(world.parts, "default", "fees", reason="funded", by="boss", again=True)
+    with pytest.raises(NotReleasedError, match="was cancelled"):
+        resume_run(world.parts, "default", "fees", reason="funded", by="boss", again_unfunded=True)

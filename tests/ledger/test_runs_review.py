@@ -15,7 +15,7 @@ from momo_worker.ledger import run_release, runs, stops
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.operator import By
 from momo_worker.payment.payment import Product
-from momo_worker.payment.transitions import HeldCause
+from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.runs.approving import NotSignedError
 from momo_worker.runs.feeding import Feeder
@@ -406,3 +406,57 @@ def test_a_run_that_is_approved_anew_tells_it_anew(world: World, office: Office)
     office.sign("ada", Role.MAKER)
     office.sign("cfo")
     assert office.run_events(run) == ["approved", "approved"]
+
+
+def test_what_a_pump_asks_twice_a_second_reads_a_runs_payments_and_no_others(world: World, office: Office) -> None:
+    if world.ledger.dialect != "sqlite":
+        pytest.skip("PostgreSQL plans by what is in the table; tried there with a million payments by hand")
+    run = office.released(a_file(*people(2)))
+    office.feeder().feed()
+    plans: list[str] = []
+    connection = type(world.ledger.engine.connect())
+    executes = connection.execute
+
+    def explained(self: Any, statement: Any, *given: Any, **more: Any) -> Any:
+        rows = (
+            executes(self, text(f"EXPLAIN QUERY PLAN {statement.compile()}"), *given)
+            if "payment" in str(statement)
+            else ()
+        )
+        plans.extend(row[-1] for row in rows if " payment " in f"{row[-1]} ")
+        return executes(self, statement, *given, **more)
+
+    with world.ledger.read() as tx, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "execute", explained)
+        run_release.standing_of(tx, run.id, 2)
+        run_release.unsent(tx, run.id)
+        run_release.last_ends(tx, run.id, since_ms=0, limit=20)
+        run_release.on_the_way_minor(tx, run.account, run.currency)
+        run_release.ids_in_state(tx, run.id, State.ACCEPTED, after="", limit=1)
+    led = [plan.split(" INDEX ")[1].split(" (")[0] for plan in plans]
+    assert led == [*["ix_payment_run"] * 4, "ix_payment_state", "ix_payment_run"]
+
+
+def test_a_run_that_waits_for_the_desk_isnt_counted_at_each_pass(
+    world: World, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = office.released(a_file(*people(3)))
+    office.feeder().feed()
+    world.write("UPDATE payment SET amount_minor = 1 WHERE idempotency_key = :key", key=office.key_of(1))
+    world.mtn.on_look = found_as(Status.SUCCESSFUL)
+    world.run_until(lambda: states(world) == ["held", "successful", "successful"])
+    office.feeder().feed()
+    assert office.run(run).state == "completed"
+    counted: list[str] = []
+    standing_of = run_release.standing_of
+
+    def noting(tx: Any, run_id: str, fed_to: int) -> run_release.Standing:
+        counted.append(run_id)
+        return standing_of(tx, run_id, fed_to)
+
+    monkeypatch.setattr(run_release, "standing_of", noting)
+    office.feeder().feed()
+    assert counted == []
+    world.write("UPDATE payment SET state = 'failed', due_at_ms = NULL, work = NULL WHERE state = 'held'")
+    office.feeder().feed()
+    assert office.run(run).state == "settled"

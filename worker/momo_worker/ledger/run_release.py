@@ -27,6 +27,7 @@ class Release:
     told_percent: int = 0
 
 
+_NOT_FINAL = tuple(sorted(state.value for state in State if state not in FINAL_STATES))
 _COLUMNS = tuple(run_release.c[field.name] for field in fields(Release))
 
 
@@ -127,9 +128,10 @@ class Standing:
         return self.count.get(State.ACCEPTED.value, 0)
 
 
-_STANDING = text("SELECT state, count(*), sum(amount_minor) FROM payment WHERE run = :run GROUP BY state")
+# Each of these says `run <> ''` too, or SQLite leaves the index aside, which is made of runs' payments alone, and reads them all.
+_STANDING = text("SELECT state, count(*), sum(amount_minor) FROM payment WHERE run = :run AND run <> '' GROUP BY state")
 _WAITING = text("SELECT count(*) FROM waiting_job WHERE door = 'run' AND source LIKE :like")
-_UNSENT = text("SELECT count(*) FROM payment WHERE run = :run AND state = 'accepted'")
+_UNSENT = text("SELECT count(*) FROM payment WHERE run = :run AND run <> '' AND state = 'accepted'")
 
 
 def standing_of(tx: Tx, run_id: str, fed_to: int) -> Standing:
@@ -161,9 +163,21 @@ def asked_for_since(tx: Tx, account: str, *, but: str, since_ms: int, since_day:
     return int(found) + int(tx.conn.execute(_DIRECT, {"account": account, "day": since_day}).scalar_one())
 
 
+# Each from the end of its own stretch of the index: together they would be read as a whole, and sorted.
 _LAST_ENDS = text(
-    "SELECT state, reason_code FROM payment WHERE run = :run AND state IN ('successful', 'failed') AND state_since_ms >= :since "
-    "ORDER BY state_since_ms DESC, id LIMIT :limit"
+    """
+    SELECT state, reason_code FROM (
+        SELECT * FROM (
+            SELECT id, state, reason_code, state_since_ms FROM payment
+            WHERE run = :run AND run <> '' AND state = 'successful' AND state_since_ms >= :since
+            ORDER BY state_since_ms DESC LIMIT :limit) AS paid
+        UNION ALL
+        SELECT * FROM (
+            SELECT id, state, reason_code, state_since_ms FROM payment
+            WHERE run = :run AND run <> '' AND state = 'failed' AND state_since_ms >= :since
+            ORDER BY state_since_ms DESC LIMIT :limit) AS unpaid
+    ) AS ends ORDER BY state_since_ms DESC, id LIMIT :limit
+    """
 )
 
 
@@ -173,9 +187,10 @@ def last_ends(tx: Tx, run_id: str, *, since_ms: int, limit: int) -> list[tuple[s
     return [(row[0], row[1]) for row in rows]
 
 
+# By what is under way and not by the account, which most payments there ever were may have: hence the text that no index has.
 _ON_THE_WAY = text(
     "SELECT coalesce(sum(amount_minor), 0) FROM payment WHERE state IN ('accepted', 'sending', 'unknown', 'pending') "
-    "AND currency = :currency AND account = :account AND operation <> 'collect'"
+    "AND currency = :currency AND account || '' = :account AND operation <> 'collect'"
 )
 
 
@@ -204,8 +219,19 @@ def still_to_come_minor(tx: Tx, account: str, currency: str) -> int:
     return int(tx.conn.execute(_STILL_TO_COME, {"account": account, "currency": currency}).scalar_one())
 
 
+_OPEN = text("SELECT 1 FROM payment WHERE run = :run AND run <> '' AND state IN :states LIMIT 1").bindparams(
+    bindparam("states", expanding=True)
+)
+
+
+def has_open(tx: Tx, run_id: str) -> bool:
+    """Whether a payment of a run hasn't ended."""
+    return tx.conn.execute(_OPEN, {"run": run_id, "states": list(_NOT_FINAL)}).first() is not None
+
+
 _FAILED_SO = text(
-    "SELECT id, idempotency_key, attempt FROM payment WHERE run = :run AND state = 'failed' AND reason_code IN :codes AND id > :after "
+    "SELECT id, idempotency_key, attempt FROM payment "
+    "WHERE run = :run AND run <> '' AND state = 'failed' AND reason_code IN :codes AND id > :after "
     "ORDER BY id LIMIT :limit"
 ).bindparams(bindparam("codes", expanding=True))
 
@@ -216,7 +242,9 @@ def failed_so(tx: Tx, run_id: str, codes: Sequence[str], *, after: str, limit: i
     return [(row[0], row[1], row[2]) for row in tx.conn.execute(_FAILED_SO, values)]
 
 
-_IN_STATE = text("SELECT id FROM payment WHERE run = :run AND state = :state AND id > :after ORDER BY id LIMIT :limit")
+_IN_STATE = text(
+    "SELECT id FROM payment WHERE run = :run AND run <> '' AND state = :state AND id > :after ORDER BY id LIMIT :limit"
+)
 
 
 def ids_in_state(tx: Tx, run_id: str, state: State, *, after: str, limit: int) -> list[str]:

@@ -103,12 +103,14 @@ run_release = Table(
     Column("told_percent", Integer, nullable=False),
     CheckConstraint("fed_to >= 0 AND fed_to <= released_to", name="fed_within"),
 )
-# How many of a run's payments stand where, and which of them are still to be sent.
+# How many of a run's payments stand where, with what sum, which are still to be sent and which ended last: all from the index alone.
 _OF_A_RUN = text("run <> ''")
 Index(
     "ix_payment_run",
     schema.payment.c.run,
     schema.payment.c.state,
+    schema.payment.c.state_since_ms,
+    schema.payment.c.amount_minor,
     postgresql_where=_OF_A_RUN,
     sqlite_where=_OF_A_RUN,
 )

@@ -217,6 +217,9 @@ def _reached(tx: Tx, run: Run, *, lock: bool = False) -> _Reached | None:
     now = runs.find(tx, run.id)
     if release is None or now is None or now.state != run.state:
         return None
+    if run.state == "completed" and run_release.has_open(tx, run.id):
+        # It may lie on a desk for weeks: its rows aren't counted twice a second until then.
+        return None
     standing = run_release.standing_of(tx, run.id, release.fed_to)
     percent = standing.final * 100 // max(run.rows, 1)
     # A run that was stopped is over when what was handed over has ended; one that was released in part waits for the rest.
