@@ -68,8 +68,10 @@ def _into_dotenv(path: Path, line: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()
+        # A last line that nobody ended would become one with this: a secret that is wrong from then on.
+        gap = "" if new or path.read_bytes()[-1:] in (b"", b"\n") else "\n"
         with path.open("a", encoding="utf-8") as out:
-            out.write(f"{line}\n")
+            out.write(f"{gap}{line}\n")
         if new:
             path.chmod(0o600)
     except OSError as error:
