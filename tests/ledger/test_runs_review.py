@@ -16,6 +16,7 @@ from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.runs.approving import NotSignedError
 from momo_worker.runs.feeding import Feeder
 from momo_worker.runs.releasing import (
+    NotReleasedError,
     Wish,
     cancel_run,
     release_run,
@@ -219,3 +220,11 @@ def test_a_fact_of_the_run_stops_it_and_condemns_no_row(world: World, office: Of
     world.turn()
     assert (world.mtn.left, states(world)) == ([], ["accepted"] * 3)
     assert world.rows("SELECT run FROM pause") == [run.id]
+
+
+def test_a_machine_without_the_account_says_so_and_releases_nothing(world: World, office: Office) -> None:
+    run = office.approved(a_file(*people(2)))
+    world.parts = replace(world.parts, accounts={})
+    with pytest.raises(NotReleasedError, match="isn't configured on this machine"):
+        release_run(world.parts, "default", NAME, Wish(), by="boss")
+    assert office.run(run).state == "approved"

@@ -21,7 +21,7 @@ from momo_worker.payment.payment import PRODUCT_OF, Operation, Product
 from momo_worker.payment.rules import MINUTE
 from momo_worker.runs import telling
 from momo_worker.runs.jobs import payload_of
-from momo_worker.runs.releasing import UNFUNDED, hold, pauses_of, product_of
+from momo_worker.runs.releasing import UNFUNDED, hold, is_payable, pauses_of
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ class Feeder:
         goes_on = run.state == "released" and not held and bool(rows or unsent)
         if pays_out and goes_on and self._has_run_out(run, release):
             return 0
-        if not rows or held or now_ms < release.starts_at_ms or not self._is_ours(run):
+        if not rows or held or now_ms < release.starts_at_ms or not is_payable(self.parts, run):
             self._tell(run)
             return 0
         if pays_out and not self._is_funded(run, release, sum(row.amount_minor for row in rows), now_ms):
@@ -94,11 +94,6 @@ class Feeder:
         log.info("rows of a run were handed over", run=run.name, action="fed", up_to=rows[-1].place, of=run.rows)
         self._tell(run)
         return len(rows)
-
-    def _is_ours(self, run: Run) -> bool:
-        """Whether this process could pay it; another may."""
-        account = self.parts.accounts.get(run.account)
-        return account is not None and product_of(run) in account.credentials
 
     def _has_run_out(self, run: Run, release: Release) -> bool:
         """Whether the last rows failed for want of money, since the release or the last resume; pauses the run then."""

@@ -38,6 +38,11 @@ def release_run(parts: Parts, account: str, name: str, wish: Wish, *, by: str) -
     with parts.ledger.write() as tx:
         run = _named(tx, account, name)
         known = run_release.release_of(tx, run.id, lock=True)
+        if not is_payable(parts, run):
+            raise NotReleasedError(
+                f"the run {name} isn't released: account {account} isn't configured on this machine with credentials to {run.operation}; "
+                "add it to worker.toml and .env, or release the run where it is"
+            )
         if run.state not in ("approved", "released"):
             raise NotReleasedError(_why_not(tx, parts, run))
         missing = missing_of(tx, parts, run)
@@ -94,6 +99,12 @@ def pauses_of(tx: Tx, run: Run) -> list[stops.Pause]:
     """What holds a run, wider pauses among them."""
     product = product_of(run)
     return [pause for pause in stops.holding(tx) if pause.covers(run.account, product.value if product else "", run.id)]
+
+
+def is_payable(parts: Parts, run: Run) -> bool:
+    """Whether this process has the account and the credentials that pay a run; another may have them."""
+    account = parts.accounts.get(run.account)
+    return account is not None and product_of(run) in account.credentials
 
 
 def product_of(run: Run) -> Product | None:
