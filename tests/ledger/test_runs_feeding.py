@@ -326,7 +326,7 @@ def test_what_was_handed_over_since_the_balance_was_read_counts_though_it_has_le
         assert feeder.feed() == 2
         world.write("UPDATE payment SET state = 'successful', work = NULL, due_at_ms = NULL")
     office.available = 50_000
-    assert (feeder.feed(), office.asked) == (0, 2), "asked again, since what was known carried no more"
+    assert (feeder.feed(), office.asked) == (0, 3), "twice at the start, and again when what was known carried no more"
     assert world.rows("SELECT run FROM pause WHERE lifted_at_ms IS NULL") == [run.id]
 
 
@@ -345,28 +345,3 @@ def test_rows_that_stand_ready_are_held_as_well_when_the_last_are_already_handed
     world.clock.on(7200)
     world.turn()
     assert len(world.mtn.left) == 5
-
-
-def test_a_run_that_is_over_is_followed_again_when_its_rows_are_tried_again_and_a_stopped_one_isnt(
-    world: World, office: Office
-) -> None:
-    run = office.released(a_file(*people(3)))
-    world.mtn.on_look = found_as(Status.FAILED, reason_code="NOT_ENOUGH_FUNDS")
-    finish(world, run, office)
-    resume_run(world.parts, "default", NAME, reason="funded", by="boss", again_unfunded=True)
-    assert office.run(run).state == "released"
-    for name in office.payment_ids(run):
-        assert operator.retry(world.parts, name, by=By("boss", "funded"), seen_attempt=1) is not None
-    world.mtn.on_look = found_as(Status.SUCCESSFUL)
-    finish(world, run, office)
-    assert world.rows("SELECT DISTINCT state FROM payment") == ["successful"]
-    assert office.run_events(run)[-2:] == ["completed", "settled"]
-
-    other = office.released(a_file(*people(4, amount=9_000)), "fees", first=2)
-    feeder = office.feeder()
-    feeder.feed()
-    world.turn()
-    cancel_run(world.parts, "default", "fees", reason="wrong", by="boss")
-    finish(world, other, office)
-    with pytest.raises(NotReleasedError, match="was cancelled"):
-        resume_run(world.parts, "default", "fees", reason="funded", by="boss", again_unfunded=True)
