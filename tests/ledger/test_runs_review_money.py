@@ -216,33 +216,34 @@ def test_a_run_that_is_approved_anew_tells_it_anew(world: World, office: Office)
     assert office.run_events(run) == ["approved", "approved"]
 
 
-def test_what_a_pump_asks_twice_a_second_reads_a_runs_payments_and_no_others(world: World, office: Office) -> None:
-    if world.ledger.dialect != "sqlite":
-        pytest.skip("PostgreSQL plans by what is in the table; tried there with a million payments by hand")
+def test_what_a_pump_asks_twice_a_second_is_led_by_an_index_to_a_runs_payments(world: World, office: Office) -> None:
     run = office.released(a_file(*people(2)))
     office.feeder().feed()
+    explain = "EXPLAIN QUERY PLAN" if world.ledger.dialect == "sqlite" else "EXPLAIN"
     plans: list[str] = []
     connection = type(world.ledger.engine.connect())
     executes = connection.execute
 
     def explained(self: Any, statement: Any, *given: Any, **more: Any) -> Any:
-        rows = (
-            executes(self, text(f"EXPLAIN QUERY PLAN {statement.compile()}"), *given)
-            if "payment" in str(statement)
-            else ()
-        )
-        plans.extend(row[-1] for row in rows if " payment " in f"{row[-1]} ")
+        if " payment " in f"{statement} ":
+            plans.append(
+                "\n".join(str(row[-1]) for row in executes(self, text(f"{explain} {statement.compile()}"), *given))
+            )
         return executes(self, statement, *given, **more)
 
     with world.ledger.read() as tx, pytest.MonkeyPatch.context() as patched:
+        if world.ledger.dialect == "postgresql":
+            # It plans by what is in the table, which is nothing here: the question is whether the index could lead it.
+            tx.conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
         patched.setattr(connection, "execute", explained)
         run_release.standing_of(tx, run.id, 2)
         run_release.unsent(tx, run.id)
         run_release.last_ends(tx, run.id, since_ms=0, limit=20)
         run_release.on_the_way_minor(tx, run.account, run.currency)
         run_release.ids_in_state(tx, run.id, State.ACCEPTED, after="", limit=1)
-    led = [plan.split(" INDEX ")[1].split(" (")[0] for plan in plans]
-    assert led == [*["ix_payment_run"] * 4, "ix_payment_state", "ix_payment_run"]
+    leads = [next((name for name in ("ix_payment_run", "ix_payment_state") if name in plan), plan) for plan in plans]
+    assert set(leads) == {"ix_payment_run", "ix_payment_state"}
+    assert leads.count("ix_payment_state") == 1
 
 
 def test_a_run_that_waits_for_the_desk_isnt_counted_at_each_pass(

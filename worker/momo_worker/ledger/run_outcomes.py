@@ -117,7 +117,7 @@ def _by_payment(tx: Tx, table: Table, ids: Sequence[str], order: Sequence[str]) 
 
 _PLACES = text(
     "SELECT DISTINCT a.base_url, a.target_environment, a.api_user FROM attempt AS a JOIN payment AS p ON p.id = a.payment_id "
-    "WHERE p.run = :run ORDER BY a.base_url, a.target_environment, a.api_user"
+    "WHERE p.run = :run AND p.run <> '' ORDER BY a.base_url, a.target_environment, a.api_user"
 )
 
 

@@ -134,7 +134,8 @@ def _row(leaf: Leaf, signed: bytes) -> dict[str, Any]:
         "operation": leaf.operation,
         "replaces": leaf.replaces,
         "path": leaf.path,
-        "body": leaf.normal_body().decode("ascii"),
+        # One that somebody changed may be anything; it is shown, and isn't what was signed.
+        "body": leaf.normal_body().decode("utf-8", "backslashreplace"),
         "leaf": signed.hex(),
     }
 
