@@ -262,8 +262,9 @@ def test_a_held_row_completes_a_run_and_its_end_settles_it(world: World, office:
 
 def test_rows_that_intake_refuses_are_counted_and_the_run_comes_to_its_end(world: World, office: Office) -> None:
     world.successful("fee-1", amount="5000")
-    content = a_file(("R1", "fee-1", "5000"), ("R2", "fee-1", "1"), head=("id", "collection", "amount"))
+    content = a_file(("R1", "fee-1", "4999"), ("R2", "fee-1", "1"), head=("id", "collection", "amount"))
     run = office.released(content, operation=Operation.REFUND)
+    world.accept("till", operation="refund", amount="1", msisdn=None, refund_of="fee-1")
     world.mtn.on_look = found_as(Status.SUCCESSFUL)
     finish(world, run, office)
     last = world.events(run.id)[-1]["data"]

@@ -210,3 +210,38 @@ def test_every_problem_is_told_at_once_and_nothing_is_kept(world: World) -> None
         imported(world, wanted(a_file(*rows)))
     assert [one.line for one in refused.value.findings] == [2, 3, 4, 4]
     assert states(world) == []
+
+
+def refunds(*rows: Sequence[str]) -> Wanted:
+    content = "\n".join(",".join(row) for row in (("id", "collection", "amount"), *rows)).encode()
+    return wanted(content, "refunds-2026-12", operation=Operation.REFUND)
+
+
+def test_a_collection_is_named_by_key_by_reference_or_by_mtns_transaction_id(world: World) -> None:
+    ids = [world.successful(f"fee-{number}", amount="5000") for number in range(3)]
+    world.write("UPDATE payment SET financial_transaction_id = 'mtn-2' WHERE id = :id", id=ids[2])
+    reference = world.payment(ids[1]).reference_id
+    made = imported(world, refunds(("R0", "fee-0", "1000"), ("R1", reference, "1000"), ("R2", "mtn-2", "1000")))
+    assert [row.collection for row in rows_of(world, made.run.id)] == ["fee-0", "fee-1", "fee-2"]
+
+
+def test_every_collection_that_cant_be_refunded_so_is_told_at_once(world: World) -> None:
+    world.successful("fee-1", amount="5000")
+    world.accept("fee-2", operation="collect", amount="5000")
+    world.accept("salary-1")
+    rows = [
+        ("R1", "fee-1", "3000"),
+        ("R2", "fee-1", "2001"),
+        ("R3", "fee-2", "1"),
+        ("R4", "salary-1", "1"),
+        ("R5", "no", "1"),
+    ]
+    with pytest.raises(NotImportedError) as refused:
+        imported(world, refunds(*rows))
+    assert [(one.line, one.reason) for one in refused.value.findings] == [
+        (3, "has 5000 left to refund, and the file asks for more"),
+        (4, "is accepted"),
+        (5, "is a disburse"),
+        (6, "is no payment of this account"),
+    ]
+    assert world.count("run") == 0

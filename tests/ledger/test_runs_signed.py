@@ -258,15 +258,17 @@ def test_keys_of_runs_are_no_other_doors(world: World) -> None:
 
 def test_a_refund_run_gives_back_what_was_collected_and_no_more(world: World, office: Office) -> None:
     world.successful("fee-1", amount="5000")
-    content = a_file(("R1", "fee-1", "3000"), ("R2", "fee-1", "3000"), head=("id", "collection", "amount"))
+    content = a_file(("R1", "fee-1", "3000"), ("R2", "fee-1", "2000"), head=("id", "collection", "amount"))
     run = office.released(content, operation=Operation.REFUND)
+    (till,) = world.accept("till", operation="refund", amount="2000", msisdn=None, refund_of="fee-1")
+    world.send([till])
     world.mtn.left.clear()
     while office.feeder().feed():
         pass
     world.turn()
     assert len(world.mtn.left) == 1
     assert world.rows("SELECT count(*) FROM payment WHERE run = :run", run=run.id) == [1]
-    assert world.rejections()[0]["errors"][0]["reason"] == "is more than the 2000 that is left to refund"
+    assert world.rejections()[0]["errors"][0]["reason"] == "is more than the 0 that is left to refund"
 
 
 def test_a_direct_limit_doesnt_speak_of_an_approved_run(world: World) -> None:

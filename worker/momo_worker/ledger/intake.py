@@ -53,6 +53,28 @@ def by_key(tx: Tx, account: str, keys: Sequence[str]) -> dict[str, Payment]:
     return {payment.idempotency_key: payment for payment in map(payment_from, rows)}
 
 
+def named(tx: Tx, account: str, names: Sequence[str]) -> dict[str, Payment]:
+    """Payments of an account by key, by the reference of one of their attempts, or by MTN's transaction id, where that names one."""
+    found = by_key(tx, account, names)
+    attempt = schema.attempt.c
+    asked = select(attempt.reference_id, attempt.payment_id)
+    others = tx.conn.execute(asked.where(attempt.reference_id.in_([name for name in names if name not in found])))
+    ids = {row[0]: row[1] for row in others}
+    left = [name for name in names if name not in found and name not in ids]
+    table = schema.payment.c
+    of_ids = table.id.in_(sorted(set(ids.values())))
+    of_mtn = table.financial_transaction_id.in_(left)
+    rows = tx.conn.execute(select(*payment_columns).where(table.account == account, of_ids | of_mtn))
+    payments = [payment_from(row) for row in rows]
+    owned = {payment.id: payment for payment in payments}
+    found |= {name: owned[payment_id] for name, payment_id in ids.items() if payment_id in owned}
+    for name in left:
+        same = [payment for payment in payments if payment.financial_transaction_id == name]
+        if len(same) == 1:
+            found[name] = same[0]
+    return found
+
+
 #: By account and number, which a refund has from its collection, since these are what an index leads to.
 _OPEN_REFUND = text(
     "SELECT 1 FROM payment WHERE account = :account AND msisdn = :msisdn AND refund_of = :collection "

@@ -17,6 +17,7 @@ from momo_worker.ledger.runs import Run, RunFinding, RunRow
 from momo_worker.payment.job import Terms
 from momo_worker.payment.money import AmountError, format_amount, parse_amount
 from momo_worker.payment.payment import Operation
+from momo_worker.runs.collected import named_by_key
 from momo_worker.runs.columns import Column
 from momo_worker.runs.duplicates import Asked, listed_lines, within_file
 from momo_worker.runs.keys import row_keys, run_id
@@ -118,6 +119,10 @@ def _against_expectations(found: Rows, wanted: Wanted) -> list[Finding]:
 def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Rows, progress: Progress) -> Imported:
     """The rows as a draft under their run's name; the same run again is left as it is. Raises NotImportedError."""
     this = wanted.run_id(namespace)
+    if wanted.operation is Operation.REFUND:
+        found.rows, problems = named_by_key(ledger, wanted.account, found.rows)
+        if problems:
+            raise NotImportedError(f"{len(problems):,} problems, and nothing was imported", problems, found)
     keys = row_keys(namespace, wanted.name, found.rows)
     rows = [_run_row(place, row, key) for place, (row, key) in enumerate(zip(found.rows, keys, strict=True), start=1)]
     with ledger.write() as tx:

@@ -8,13 +8,10 @@ from momo_worker.cli.deeds.office import office_of
 from momo_worker.cli.deeds.reading import actor, quiet_settings
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
-from momo_worker.commons.parts import Parts
-from momo_worker.ledger import run_release, stops
-from momo_worker.ledger.runs import Run
+from momo_worker.ledger import stops
 from momo_worker.payment.operator import By
-from momo_worker.payment.transitions import State
+from momo_worker.runs.deciding import cancel_unsent, try_again
 from momo_worker.runs.releasing import (
-    UNFUNDED,
     NotReleasedError,
     Wish,
     cancel_run,
@@ -23,10 +20,8 @@ from momo_worker.runs.releasing import (
     release_run,
     resume_run,
 )
-from momo_worker.steps import operator
 
 Done = TypeVar("Done")
-_PIECE = 200
 _REFUSED_TOLD = 20
 
 
@@ -94,7 +89,7 @@ def resume(name: str, *, reason: str, again_unfunded: bool, account: str, by: st
     with office_of(quiet_settings()) as office:
         parts = office.house.parts
         run = _told(lambda: resume_run(parts, account, name, reason=reason, by=who, again_unfunded=again_unfunded))
-        again, refused = _again(parts, run, By(who, reason)) if again_unfunded else (0, {})
+        again, refused = try_again(parts, run, By(who, reason)) if again_unfunded else (0, {})
         if again_unfunded:
             run = open_again(parts, run)
     if as_json:
@@ -109,26 +104,6 @@ def resume(name: str, *, reason: str, again_unfunded: bool, account: str, by: st
             say(f"  {key} {why}")
 
 
-def _again(parts: Parts, run: Run, by: By) -> tuple[int, dict[str, str]]:
-    """The next attempt of each row that failed so (M8); returns how many, and which were refused and why."""
-    again, after = 0, ""
-    refused: dict[str, str] = {}
-    while True:
-        with parts.ledger.read() as tx:
-            found = run_release.failed_so(tx, run.id, UNFUNDED, after=after, limit=_PIECE)
-        for payment_id, key, attempt in found:
-            decided = operator.retry(parts, payment_id, by=by, seen_attempt=attempt)
-            if decided is None:
-                refused[key] = "is gone from the ledger"
-            elif decided.refused is not None:
-                refused[key] = f"{decided.refused.why}; {decided.refused.advice}"
-            else:
-                again += 1
-        if not found:
-            return again, refused
-        after = found[-1][0]
-
-
 def cancel(name: str, *, reason: str, account: str, by: str, as_json: bool) -> None:
     """End a run: rows that aren't sent never are."""
     _reason(reason, "why it is ended")
@@ -136,7 +111,7 @@ def cancel(name: str, *, reason: str, account: str, by: str, as_json: bool) -> N
     with office_of(quiet_settings()) as office:
         parts = office.house.parts
         run, spared = _told(lambda: cancel_run(parts, account, name, reason=reason, by=who))
-        cancelled, sent = _cancel_unsent(parts, run, who, reason)
+        cancelled, sent = cancel_unsent(parts, run, who, reason)
     if as_json:
         say_json(
             {
@@ -154,23 +129,6 @@ def cancel(name: str, *, reason: str, account: str, by: str, as_json: bool) -> N
     )
     if sent:
         say(f"{sent:,} were on their way to MTN at that moment; they are followed to their end.")
-
-
-def _cancel_unsent(parts: Parts, run: Run, actor_name: str, reason: str) -> tuple[int, int]:
-    cancelled = sent = 0
-    after = ""
-    while True:
-        with parts.ledger.read() as tx:
-            ids = run_release.ids_in_state(tx, run.id, State.ACCEPTED, after=after, limit=_PIECE)
-        for payment_id in ids:
-            decided = operator.cancel(parts, payment_id, actor=actor_name, reason=reason)
-            if decided is not None and decided.refused is None:
-                cancelled += 1
-            else:
-                sent += 1
-        if not ids:
-            return cancelled, sent
-        after = ids[-1]
 
 
 def _reason(reason: str, what: str) -> None:

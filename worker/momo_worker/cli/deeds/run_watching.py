@@ -2,59 +2,31 @@
 
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.deeds.runs import named
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import AnswerIsNo, say, say_json
-from momo_worker.ledger import run_release
 from momo_worker.ledger.engine import Ledger
-from momo_worker.ledger.run_release import Release, Standing
-from momo_worker.ledger.runs import Run
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.transitions import FINAL_STATES
-from momo_worker.runs.releasing import pauses_of
+from momo_worker.runs.progress import Seen, left_of, look, rate_of
 
 _EACH_SECONDS = 2.0
-#: Less says little of a rate.
-_WATCHED_MS_MIN = 5_000
 _ENDS = ("completed", "settled", "cancelled")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A run at one moment."""
-
-    run: Run
-    release: Release | None
-    standing: Standing
-    pauses: tuple[str, ...]
-    now_ms: int
-
-    @property
-    def ended(self) -> int:
-        return self.standing.final
-
-
-def look(ledger: Ledger, account: str, name: str) -> Seen:
-    """The run now."""
+def _look(ledger: Ledger, account: str, name: str) -> Seen:
     with ledger.read() as tx:
-        run = named(tx, account, name)
-        release = run_release.release_of(tx, run.id)
-        standing = run_release.standing_of(tx, run.id, release.fed_to if release else 0)
-        pauses = tuple(
-            f"{pause.scope if not pause.run else 'this run'}: {pause.reason}" for pause in pauses_of(tx, run)
-        )
-        return Seen(run, release, standing, pauses, tx.now_ms)
+        return look(tx, named(tx, account, name))
 
 
 def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool) -> None:
     """Follow a run; its answer is no when it isn't over by then."""
     ends_at = time.monotonic() + seconds
     with ledger_of(quiet_settings()) as ledger:
-        first = seen = look(ledger, account, name)
+        first = seen = _look(ledger, account, name)
         told = ""
         while True:
             line = _line(first, seen)
@@ -65,7 +37,7 @@ def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool)
             if once or seen.run.state in _ENDS or time.monotonic() >= ends_at:
                 break
             time.sleep(_EACH_SECONDS)
-            seen = look(ledger, account, name)
+            seen = _look(ledger, account, name)
     if not once and seen.run.state not in _ENDS:
         raise AnswerIsNo(f"the run {name} isn't over after {seconds:g} s: {_line(first, seen)}", facts(first, seen))
     if as_json:
@@ -86,7 +58,7 @@ def _line(first: Seen, seen: Seen) -> str:
     line += f"; {paid} {run.currency} paid" if standing.amount_minor.get("successful") else ""
     left_ms = left_of(first, seen)
     if left_ms is not None:
-        line += f"; {_rate(first, seen):.1f} rows a second, done about {moment(seen.now_ms + left_ms)}"
+        line += f"; {rate_of(first, seen):.1f} rows a second, done about {moment(seen.now_ms + left_ms)}"
     for pause in seen.pauses:
         line += f"; PAUSED ({pause})"
     return line
@@ -94,23 +66,6 @@ def _line(first: Seen, seen: Seen) -> str:
 
 def _paid(seen: Seen) -> str:
     return format_amount(seen.standing.amount_minor.get("successful", 0), seen.run.exponent)
-
-
-def _rate(first: Seen, seen: Seen) -> float:
-    """Rows that ended a second: while this was watched, or since the start where there was too little to see."""
-    watched_ms, done = seen.now_ms - first.now_ms, seen.ended - first.ended
-    if seen.release is not None and (watched_ms < _WATCHED_MS_MIN or done <= 0):
-        watched_ms, done = seen.now_ms - seen.release.starts_at_ms, seen.ended
-    return done * 1000 / watched_ms if watched_ms > 0 else 0.0
-
-
-def left_of(first: Seen, seen: Seen) -> int | None:
-    """How long the rest will take at the rate that was seen, in milliseconds; None where nothing can be said."""
-    rate = _rate(first, seen)
-    left = seen.run.rows - seen.ended - seen.standing.held
-    if seen.pauses or rate <= 0 or left <= 0 or seen.release is None or seen.release.released_to < seen.run.rows:
-        return None
-    return int(left / rate * 1000)
 
 
 def facts(first: Seen, seen: Seen) -> dict[str, Any]:
@@ -138,6 +93,6 @@ def facts(first: Seen, seen: Seen) -> dict[str, Any]:
         },
         "currency": run.currency,
         "pauses": list(seen.pauses),
-        "rows_a_second": round(_rate(first, seen), 2),
+        "rows_a_second": round(rate_of(first, seen), 2),
         "done_about": moment(seen.now_ms + left_ms) if left_ms is not None else None,
     }

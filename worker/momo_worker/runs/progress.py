@@ -1,0 +1,52 @@
+"""How far a run is: its counts at two moments come in, a rate and an honest time to its end go out. Reads only."""
+
+from dataclasses import dataclass
+
+from momo_worker.ledger import run_release
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_release import Release, Standing
+from momo_worker.ledger.runs import Run
+from momo_worker.runs.releasing import pauses_of
+
+#: Less says little of a rate.
+_WATCHED_MS_MIN = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A run at one moment."""
+
+    run: Run
+    release: Release | None
+    standing: Standing
+    pauses: tuple[str, ...]
+    now_ms: int
+
+    @property
+    def ended(self) -> int:
+        return self.standing.final
+
+
+def look(tx: Tx, run: Run) -> Seen:
+    """The run now."""
+    release = run_release.release_of(tx, run.id)
+    standing = run_release.standing_of(tx, run.id, release.fed_to if release else 0)
+    pauses = tuple(f"{'this run' if pause.run else pause.scope}: {pause.reason}" for pause in pauses_of(tx, run))
+    return Seen(run, release, standing, pauses, tx.now_ms)
+
+
+def rate_of(first: Seen, seen: Seen) -> float:
+    """Rows that ended a second: while this was watched, or since the start where there was too little to see."""
+    watched_ms, done = seen.now_ms - first.now_ms, seen.ended - first.ended
+    if seen.release is not None and (watched_ms < _WATCHED_MS_MIN or done <= 0):
+        watched_ms, done = seen.now_ms - seen.release.starts_at_ms, seen.ended
+    return done * 1000 / watched_ms if watched_ms > 0 else 0.0
+
+
+def left_of(first: Seen, seen: Seen) -> int | None:
+    """How long the rest will take at the rate that was seen, in milliseconds; None where nothing can be said."""
+    rate = rate_of(first, seen)
+    left = seen.run.rows - seen.ended - seen.standing.held
+    if seen.pauses or rate <= 0 or left <= 0 or seen.release is None or seen.release.released_to < seen.run.rows:
+        return None
+    return int(left / rate * 1000)
