@@ -54,6 +54,7 @@ CELLS = {
     "note of the payer": "UPDATE payment SET payer_message = 'X' WHERE idempotency_key = :key",
     "note of the payee": "UPDATE payment SET payee_note = 'X' WHERE idempotency_key = :key",
     "operation": "UPDATE payment SET operation = 'deposit' WHERE idempotency_key = :key",
+    "attempt": "UPDATE payment SET attempt = 2 WHERE idempotency_key = :key",
     "no run": "UPDATE payment SET run = '' WHERE idempotency_key = :key",
     "another run": "UPDATE payment SET run = 'another' WHERE idempotency_key = :key",
     "name in the run": "UPDATE run_row SET name = 'Somebody' WHERE key = :key",

@@ -119,6 +119,7 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
         why = "has a run's key, and the ledger knows no such run"
         return {one.payment.id: Objection(Answer.TAMPERED, why) for one in wanted}
     rows = run_signing.signed_rows(tx, run_id, [one.payment.idempotency_key for one in wanted])
+    retried = run_signing.retried(tx, [one.payment.id for one in wanted if one.payment.attempt > 1])
     given = run_signing.signatures(tx, run_id)
     release = run_release.release_of(tx, run_id)
     permissions: dict[str, Permission] = {}
@@ -135,6 +136,7 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
         objection = (
             _of_permission(permissions[pin], run, tx.now_ms)
             or _of_row(parts, one, run, row, permissions[pin])
+            or _of_attempt(one.payment, run, retried)
             or _of_release(run, row, release)
         )
         if objection is not None:
@@ -164,6 +166,13 @@ def _of_permission(given: Permission, run: Run, now_ms: int) -> Objection | None
     if now_ms < given.earliest_ms:
         return Objection(Answer.LATER, "what was signed begins later", run.id)
     return None
+
+
+def _of_attempt(payment: Payment, run: Run, retried: frozenset[tuple[str, int]]) -> Objection | None:
+    """A further attempt is another reference and may be paid beside the first: only a retry makes one (M8), and its row says so."""
+    if payment.attempt == 1 or (payment.id, payment.attempt) in retried:
+        return None
+    return Objection(Answer.TAMPERED, f"is at attempt {payment.attempt}, which no retry made", run.id)
 
 
 def _of_row(parts: Parts, one: Wanted, run: Run, row: SignedRow | None, given: Permission) -> Objection | None:

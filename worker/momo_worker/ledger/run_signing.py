@@ -74,6 +74,18 @@ def signed_rows(tx: Tx, run_id: str, keys: Sequence[str]) -> dict[str, SignedRow
     return {row[0]: SignedRow(row[1], row[2], row[3], bytes(row[4])) for row in rows}
 
 
+_RETRIED = text(
+    "SELECT payment_id, attempt FROM transition WHERE payment_id IN :ids AND trigger = 'retried'"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def retried(tx: Tx, payment_ids: Sequence[str]) -> frozenset[tuple[str, int]]:
+    """Attempts that a person's or a policy's retry made, with their payments."""
+    if not payment_ids:
+        return frozenset()
+    return frozenset((row[0], int(row[1])) for row in tx.conn.execute(_RETRIED, {"ids": list(payment_ids)}))
+
+
 def paths_of(tx: Tx, run_id: str, *, after: int, limit: int) -> list[tuple[int, bytes]]:
     """A piece of the ways, by place."""
     statement = select(run_path.c.place, run_path.c.path).where(run_path.c.run_id == run_id, run_path.c.place > after)
