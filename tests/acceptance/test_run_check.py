@@ -144,9 +144,16 @@ def test_without_redis_nobody_is_asked(town: Town, tmp_path: Path) -> None:
 
 
 def test_refunds_have_nothing_to_check(town: Town, tmp_path: Path) -> None:
-    file = str(tmp_path / "refunds.csv")
-    assert town.momo("run", "template", file, "--operation", "refund").code == 0
-    assert town.momo("run", "import", file, "--operation", "refund", "--name", "refunds-2026-12").code == 0
+    fee = ("--key", "checked-fee", "--amount", "7.00", "--currency", "EUR", "--msisdn", "256772123456")
+    assert town.momo("collect", *fee, "--wait", "60").code == 0
+    file = tmp_path / "refunds.csv"
+    file.write_text("refund of,amount\nchecked-fee,3.00\nno-such-fee,1.00\n", encoding="utf-8")
+    unknown = town.momo("run", "import", str(file), "--operation", "refund", "--name", "refunds-2026-12")
+    assert unknown.code == 1
+    assert "line 3, collection: 'no-such-fee' is no payment of this account" in unknown.err
+    file.write_text("refund of,amount\nchecked-fee,3.00\n", encoding="utf-8")
+    made = town.momo("run", "import", str(file), "--operation", "refund", "--name", "refunds-2026-12")
+    assert made.code == 0, made
     refused = town.momo("run", "check", "refunds-2026-12")
     assert refused.code == 1
     assert "nothing to check" in refused.err
