@@ -225,6 +225,14 @@ def test_a_collection_is_named_by_key_by_reference_or_by_mtns_transaction_id(wor
     assert [row.collection for row in rows_of(world, made.run.id)] == ["fee-0", "fee-1", "fee-2"]
 
 
+def test_a_refund_run_that_was_paid_is_the_same_run_when_its_file_comes_again(world: World) -> None:
+    world.successful("fee-1", amount="5000")
+    first = imported(world, refunds(("R1", "fee-1", "5000")))
+    world.write("UPDATE payment SET refunded_minor = 5000 WHERE idempotency_key = 'fee-1'")
+    again = imported(world, refunds(("R1", "fee-1", "5000")))
+    assert (again.repeated, again.run) == (True, first.run)
+
+
 def test_every_collection_that_cant_be_refunded_so_is_told_at_once(world: World) -> None:
     world.successful("fee-1", amount="5000")
     world.accept("fee-2", operation="collect", amount="5000")

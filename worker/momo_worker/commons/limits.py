@@ -120,6 +120,7 @@ def _direct_limit_problem(tx: Tx, payment: Payment, account: Account) -> Problem
     if limit.per_day_minor is None and account.second_approval_above_minor is None:
         return None
     day = datetime.fromtimestamp(tx.now_ms / 1000, UTC).date().isoformat()
-    if intake.add_outflow(tx, payment.account, day, payment.amount_minor, limit.per_day_minor or _NO_LIMIT):
+    most_minor = _NO_LIMIT if limit.per_day_minor is None else limit.per_day_minor
+    if intake.add_outflow(tx, payment.account, day, payment.amount_minor, most_minor):
         return None
     return Problem("amount", amount, "would exceed the account's direct limit of today", advice)

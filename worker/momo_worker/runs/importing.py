@@ -119,6 +119,10 @@ def _against_expectations(found: Rows, wanted: Wanted) -> list[Finding]:
 def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Rows, progress: Progress) -> Imported:
     """The rows as a draft under their run's name; the same run again is left as it is. Raises NotImportedError."""
     this = wanted.run_id(namespace)
+    with ledger.read() as tx:
+        # Before what the file asks is held against the ledger: a refund run that was paid has nothing left to refund, and is itself.
+        if known := _known(tx, this):
+            return known
     if wanted.operation is Operation.REFUND:
         found.rows, problems = named_by_key(ledger, wanted.account, found.rows)
         if problems:
@@ -126,9 +130,8 @@ def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Row
     keys = row_keys(namespace, wanted.name, found.rows)
     rows = [_run_row(place, row, key) for place, (row, key) in enumerate(zip(found.rows, keys, strict=True), start=1)]
     with ledger.write() as tx:
-        before = runs.find(tx, this, lock=True)
-        if before is not None and before.state not in ("importing", "superseded", "cancelled"):
-            return Imported(before, tuple(runs.findings_of(tx, this)), repeated=True)
+        if known := _known(tx, this, lock=True):
+            return known
         _refuse_after_release(tx, wanted, rows)
         # In one transaction with the look at it: from here on it is no draft, and nobody takes its rows for one's.
         new = _run(this, wanted, found, tx.now_ms)
@@ -143,6 +146,14 @@ def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Row
     except IntegrityError:
         raise NotImportedError(_AT_ONCE.format(name=wanted.name)) from None
     return _as_draft(ledger, wanted, new, rows, findings)
+
+
+def _known(tx: Tx, this: str, *, lock: bool = False) -> Imported | None:
+    """The very same run, where it is there and neither half imported nor over before it began."""
+    before = runs.find(tx, this, lock=lock)
+    if before is None or before.state in ("importing", "superseded", "cancelled"):
+        return None
+    return Imported(before, tuple(runs.findings_of(tx, this)), repeated=True)
 
 
 def _write_pieces(
