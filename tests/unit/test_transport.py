@@ -1,8 +1,13 @@
 """The transport's own decisions, seen from one process; what it does to workers is in tests/chaos."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
+from kombu.transport import redis as stock
 from tests.support.valkey import free_port
 
 from momo_worker.celery_settings import BULK, celery_settings
@@ -38,6 +43,34 @@ def test_no_command_is_ever_sent_a_second_time_by_the_client(redis_url):
             one = pool.get_connection()
             assert one.retry.get_retries() == 0
             pool.release(one)
+
+
+def test_threads_that_acknowledge_at_once_on_a_lost_channel_share_one_pool(redis_url, monkeypatch):
+    app = Celery("app", amqp=Amqp, set_as_current=False)
+    app.conf.update(celery_settings(redis_url, concurrency=4))
+    all_at_once = threading.Barrier(4)
+    made = []
+    connparams = stock.Channel._connparams
+
+    def slowly(self, **kwargs):
+        made.append(threading.get_ident())
+        time.sleep(0.05)  # the others' chance to come in between
+        return connparams(self, **kwargs)
+
+    def client(_):
+        all_at_once.wait(timeout=10)
+        return channel._create_client()
+
+    with app.connection() as connection:
+        channel = connection.channel()
+        channel.close()
+        channel.connection = None
+        monkeypatch.setattr(stock.Channel, "_connparams", slowly)
+        with ThreadPoolExecutor(4) as threads:
+            clients = list(threads.map(client, range(4)))
+        assert len(made) == 1
+        assert {client.connection_pool for client in clients} == {channel.pool}
+        channel.pool.disconnect()
 
 
 def test_a_publisher_without_redis_is_told_and_waits_no_longer_than_its_policy(tmp_path):

@@ -9,6 +9,7 @@ when Redis goes away, and one that makes it cheaper. It rides on kombu's inside:
 # mypy: disable-error-code="no-untyped-call, untyped-decorator, misc"
 
 import logging
+import threading
 import warnings
 from queue import Empty
 from types import SimpleNamespace
@@ -127,6 +128,8 @@ class Channel(stock.Channel):
         # kombu cuts a collected channel off from its connection, and with it from host, port and password.
         self._lasting = SimpleNamespace(client=connection.client, default_port=connection.default_port)
         self._short_client: Any = None
+        # Tasks' threads acknowledge at the same moment; without it each makes a pool, and only the last one is ever closed.
+        self._one_pool = threading.RLock()
         super().__init__(connection, **kwargs)
 
     def _create_client(self, asynchronous: bool = False) -> Any:
@@ -134,20 +137,22 @@ class Channel(stock.Channel):
         # than its pool, and is safe among threads: one does for as long as the pool lives.
         if asynchronous:
             return super()._create_client(asynchronous)
-        if self._short_client is None or self._short_client.connection_pool is not self.pool:
-            self._short_client = super()._create_client()
-        return self._short_client
+        with self._one_pool:
+            if self._short_client is None or self._short_client.connection_pool is not self.pool:
+                self._short_client = super()._create_client()
+            return self._short_client
 
     def _get_pool(self, asynchronous: bool = False) -> Any:
         # The late acknowledgement of a task that outlived its connection opens a fresh pool; stock kombu finds
         # `connection` or its `client` gone and raises AttributeError.
-        current = self.connection
-        if current is None or current.client is None:
-            self.connection = self._lasting
-        try:
-            return super()._get_pool(asynchronous)
-        finally:
-            self.connection = current
+        with self._one_pool:
+            current = self.connection
+            if current is None or current.client is None:
+                self.connection = self._lasting
+            try:
+                return super()._get_pool(asynchronous)
+            finally:
+                self.connection = current
 
     def _brpop_read(self, **options: Any) -> bool:
         # As kombu's, but the entry is looked at before Celery gets it.
