@@ -15,9 +15,9 @@ from tests.support.simulator_model import close_all
 from tests.support.valkey import Valkey
 
 from momo_worker.clock import SystemClock
-from momo_worker.ledger.check_schema import metadata
 from momo_worker.ledger.engine import Ledger
 from momo_worker.ledger.migrate import migrate
+from momo_worker.ledger.schedule_schema import metadata
 
 # How long an example takes, and how fast it is made up, tells how busy the machine is and nothing of the code.
 settings.register_profile("momo", deadline=None, suppress_health_check=[HealthCheck.too_slow])

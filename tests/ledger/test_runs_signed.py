@@ -254,7 +254,7 @@ def test_keys_of_runs_are_no_other_doors(world: World) -> None:
         }
     )
     assert len(taken.rejected) == 1
-    assert world.rejections()[0]["errors"][0]["reason"] == "is kept for rows of bulk runs"
+    assert world.rejections()[0]["errors"][0]["reason"] == "is kept for rows of bulk runs and schedules"
 
 
 def test_a_refund_run_gives_back_what_was_collected_and_no_more(world: World, office: Office) -> None:

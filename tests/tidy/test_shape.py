@@ -18,6 +18,7 @@ FILE_LINES_MAX = 400
 LONG_FILES: dict[str, tuple[int, str]] = {}
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {
     "ledger/migrations/versions/0001_the_first_tables.py upgrade": (374, "a list of tables, frozen once released"),
+    "ledger/migrations/versions/0007_schedules.py upgrade": (172, "a list of tables, frozen once released"),
 }
 
 #: Rooms that handle money: what goes wrong in them is named, or it ends the process.

@@ -11,7 +11,7 @@ from momo_worker.ledger import intake, moves
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.job import Job, JobError, Problem, shown
 from momo_worker.payment.notes import fold_note
-from momo_worker.payment.payment import PRODUCT_OF, RUN_KEYS, Lane, Operation, Payment, Queue, Work
+from momo_worker.payment.payment import PRODUCT_OF, RUN_KEYS, SCHEDULE_KEYS, Lane, Operation, Payment, Queue, Work
 from momo_worker.payment.reference import body_digest, payment_id, reference_id
 from momo_worker.payment.transitions import State, Trigger
 
@@ -75,12 +75,13 @@ def new_payment(
 
 
 def check_key_is_free(job: Job, run: str) -> None:
-    """Keys of runs are theirs: a payment that has one is only sent under what people signed. Raises JobError."""
-    if job.idempotency_key.startswith(RUN_KEYS) and not run:
+    """Keys of runs and schedules are theirs: a payment that has one is only sent under what people signed. Raises JobError."""
+    if job.idempotency_key.startswith((RUN_KEYS, SCHEDULE_KEYS)) and not run:
         advice = (
-            f"begin the key with something else than {RUN_KEYS}; rows of a run are released with `momo run release`"
+            f"begin the key with something else than {RUN_KEYS} or {SCHEDULE_KEYS}; runs and schedules make their own"
         )
-        raise JobError([Problem("idempotency_key", job.idempotency_key, "is kept for rows of bulk runs", advice)])
+        problem = Problem("idempotency_key", job.idempotency_key, "is kept for rows of bulk runs and schedules", advice)
+        raise JobError([problem])
 
 
 def look_alikes(tx: Tx, candidates: Sequence[tuple[Payment, Account]], within_ms: int) -> dict[str, str]:

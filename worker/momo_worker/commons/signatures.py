@@ -7,14 +7,15 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from momo_worker.accounts import Account
 from momo_worker.approval.leaves import Leaf
 from momo_worker.approval.merkle import is_under, leaf_hash
 from momo_worker.approval.statements import Permission, Terms, permission
+from momo_worker.commons import mandates
+from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import run_release, run_signing, runs
+from momo_worker.ledger import run_release, run_signing, runs, schedule_dues
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.run_signing import SignedRow
@@ -22,28 +23,6 @@ from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import PRODUCT_OF, Operation, Payment
 from momo_worker.payment.reference import payment_id, reference_id
 from momo_worker.payment.verdict import RenderedRequest
-
-
-class Answer(StrEnum):
-    """What signatures say of one row."""
-
-    #: What the signatures are about is not this row: it goes to a person's desk.
-    TAMPERED = "tampered"
-    #: The run isn't approved as it stands: all of it stops.
-    STOPPED = "stopped"
-    #: Not yet, or not by this process.
-    LATER = "later"
-    #: Its run was cancelled: what of it wasn't sent never is.
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """Why a row isn't sent."""
-
-    answer: Answer
-    why: str
-    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +97,8 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
     if run is None:
         why = "has a run's key, and the ledger knows no such run"
         return {one.payment.id: Objection(Answer.TAMPERED, why) for one in wanted}
+    if (asked_for := schedule_dues.round_of(tx, run_id)) is not None:
+        return _of_mandate(tx, parts, run, asked_for, wanted)
     rows = run_signing.signed_rows(tx, run_id, [one.payment.idempotency_key for one in wanted])
     retried = run_signing.retried(tx, [one.payment.id for one in wanted if one.payment.attempt > 1])
     given = run_signing.signatures(tx, run_id)
@@ -137,7 +118,32 @@ def _of_run(tx: Tx, parts: Parts, run_id: str, wanted: Sequence[Wanted]) -> dict
             _of_permission(permissions[pin], run, tx.now_ms)
             or _of_row(parts, one, run, row, permissions[pin])
             or _of_attempt(one.payment, run, retried)
-            or _of_release(run, row, release)
+            or _of_release(run, None if row is None else row.place, release)
+        )
+        if objection is not None:
+            found[one.payment.id] = objection
+    return found
+
+
+def _of_mandate(
+    tx: Tx, parts: Parts, run: Run, asked_for: tuple[str, str, int], wanted: Sequence[Wanted]
+) -> dict[str, Objection]:
+    """A run that a schedule made stands under the schedule's mandate, and under nothing that people signed for the run."""
+    release = run_release.release_of(tx, run.id)
+    retried = run_signing.retried(tx, [one.payment.id for one in wanted if one.payment.attempt > 1])
+    keys = [one.payment.idempotency_key for one in wanted]
+    places = runs.places_of(tx, run.id, keys)
+    asked: dict[str, mandates.Asked] = {}
+    found: dict[str, Objection] = {}
+    for one in wanted:
+        pin = _pin(parts, one, run)
+        if pin not in asked:
+            asked[pin] = mandates.read(tx, parts, run.id, asked_for, keys, pin)
+        objection = (
+            asked[pin].objection(one.payment, one.request)
+            or _of_likeness(parts, one, run)
+            or _of_attempt(one.payment, run, retried)
+            or _of_release(run, places.get(one.payment.idempotency_key), release)
         )
         if objection is not None:
             found[one.payment.id] = objection
@@ -175,19 +181,26 @@ def _of_attempt(payment: Payment, run: Run, retried: frozenset[tuple[str, int]])
     return Objection(Answer.TAMPERED, f"is at attempt {payment.attempt}, which no retry made", run.id)
 
 
+def _of_likeness(parts: Parts, one: Wanted, run: Run) -> Objection | None:
+    payment = one.payment
+    if not _is_like(payment, run):
+        why = f"has another account, operation, product or currency than the run {run.name}"
+        return Objection(Answer.TAMPERED, why, run.id)
+    key = (payment.account, payment.operation.value, payment.idempotency_key)
+    if one.request.reference_id != reference_id(parts.namespace, *key, payment.attempt):
+        return Objection(Answer.TAMPERED, "has a reference that isn't its own", run.id)
+    return None
+
+
 def _of_row(parts: Parts, one: Wanted, run: Run, row: SignedRow | None, given: Permission) -> Objection | None:
     payment = one.payment
     if row is None:
         return Objection(Answer.TAMPERED, f"is no row of the run {run.name} that was approved", run.id)
-    if not _is_like(payment, run):
-        why = f"has another account, operation, product or currency than the run {run.name}"
-        return Objection(Answer.TAMPERED, why, run.id)
+    if (objection := _of_likeness(parts, one, run)) is not None:
+        return objection
     replaced = payment_id(parts.namespace, payment.account, row.replaces) if row.replaces else None
     if payment.replaces != replaced:
         return Objection(Answer.TAMPERED, "corrects another payment than what was approved", run.id)
-    key = (payment.account, payment.operation.value, payment.idempotency_key)
-    if one.request.reference_id != reference_id(parts.namespace, *key, payment.attempt):
-        return Objection(Answer.TAMPERED, "has a reference that isn't its own", run.id)
     leaf = leaf_of(payment, one.request, place=row.place, name=row.name, replaces=row.replaces)
     if not is_under(bytes.fromhex(given.root), leaf_hash(leaf.data()), row.place - 1, run.rows, row.path):
         return Objection(
@@ -196,9 +209,9 @@ def _of_row(parts: Parts, one: Wanted, run: Run, row: SignedRow | None, given: P
     return None
 
 
-def _of_release(run: Run, row: SignedRow | None, release: Release | None) -> Objection | None:
+def _of_release(run: Run, place: int | None, release: Release | None) -> Objection | None:
     """A pump may hand rows over that a person cancelled while it slept, and a cancel may be killed before it has named each row."""
-    beyond = row is None or release is None or row.place > release.released_to
+    beyond = place is None or release is None or place > release.released_to
     if run.state in ("stopped", "cancelled", "superseded") or (beyond and run.state in ("completed", "settled")):
         return Objection(Answer.CANCELLED, f"the run {run.name} was cancelled", run.id)
     return Objection(Answer.LATER, f"the run {run.name} isn't released as far as this row", run.id) if beyond else None

@@ -171,6 +171,16 @@ def rows_of(tx: Tx, run_id: str, *, after: int = 0, limit: int) -> list[RunRow]:
     return [RunRow(*row) for row in tx.conn.execute(statement.order_by(run_row.c.place).limit(limit))]
 
 
+_PLACES = text("SELECT key, place FROM run_row WHERE run_id = :run AND key IN :keys").bindparams(
+    bindparam("keys", expanding=True)
+)
+
+
+def places_of(tx: Tx, run_id: str, keys: Sequence[str]) -> dict[str, int]:
+    """Where rows stand in a run, by their keys."""
+    return {row[0]: int(row[1]) for row in tx.conn.execute(_PLACES, {"run": run_id, "keys": list(keys)})}
+
+
 def findings_of(tx: Tx, run_id: str) -> list[RunFinding]:
     """Everything to know or to answer of a run."""
     statement = select(*_FINDING_COLUMNS).where(run_finding.c.run_id == run_id).order_by(run_finding.c.number)

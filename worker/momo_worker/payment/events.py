@@ -10,8 +10,14 @@ from zlib import crc32
 
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import Payment
-from momo_worker.payment.reference import final_event_id, passing_event_id, rejection_event_id, run_event_id
-from momo_worker.payment.transitions import FINAL_EVENTS, EventType, RunEventType
+from momo_worker.payment.reference import (
+    final_event_id,
+    passing_event_id,
+    rejection_event_id,
+    run_event_id,
+    schedule_event_id,
+)
+from momo_worker.payment.transitions import FINAL_EVENTS, EventType, RunEventType, ScheduleEventType
 
 #: Relays share payments by partition; a payment's events stay in one, so that they stay in order.
 PARTITIONS = 8
@@ -115,9 +121,22 @@ def run_event(namespace: uuid.UUID, run_id: str, kind: RunEventType, moment: str
     return ResultEvent(event_id, partition_of(run_id), None, kind.value, _envelope(event_id, kind, run_id, at_ms, said))
 
 
+def schedule_event(
+    namespace: uuid.UUID, schedule_id: str, kind: ScheduleEventType, moment: str, data: str, at_ms: int
+) -> ResultEvent:
+    """An event about a schedule, one of its periods or what a payer owes: `data` is JSON text, `moment` tells apart what happens more than once."""
+    event_id = schedule_event_id(namespace, schedule_id, kind.value, moment)
+    said = _with(data, "at", _encode(rfc3339(at_ms)))
+    body = _envelope(event_id, kind, schedule_id, at_ms, said)
+    return ResultEvent(event_id, partition_of(schedule_id), None, kind.value, body)
+
+
+_NOT_OF_PAYMENTS = frozenset({*RunEventType, *ScheduleEventType})
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an event on the stream is about: a payment or a run, by its id, or an entry that it rejects, with the first reason."""
+    """What an event on the stream is about: a payment, a run or a schedule, by its id, or an entry that it rejects, with the first reason."""
 
     subject: str
     rejected: dict[str, str] | None
@@ -128,7 +147,7 @@ def told_by(body: str) -> Told:
     """Read one of our own events back."""
     event = json.loads(body)
     is_rejection = event["type"] == EventType.JOB_REJECTED.value
-    is_payment = not is_rejection and event["type"] not in tuple(RunEventType)
+    is_payment = not is_rejection and event["type"] not in _NOT_OF_PAYMENTS
     return Told(event["subject"], dict(event["data"]["errors"][0]) if is_rejection else None, is_payment)
 
 

@@ -64,6 +64,8 @@ _TURNED_AWAY = frozenset({401, 403, 404, 429})
 
 #: Keys and sources that begin so are a run's, and no other door may use them.
 RUN_KEYS = "run/"
+#: And keys that begin so are a schedule's.
+SCHEDULE_KEYS = "sch/"
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,11 @@ class Payment:
     @property
     def is_of_a_run(self) -> bool:
         """Whether it must stand under the signatures of a run, whichever of its names was changed."""
-        return bool(self.run) or self.idempotency_key.startswith(RUN_KEYS) or self.source.startswith(RUN_KEYS)
+        return (
+            bool(self.run)
+            or self.idempotency_key.startswith((RUN_KEYS, SCHEDULE_KEYS))
+            or self.source.startswith(RUN_KEYS)
+        )
 
     @staticmethod
     def of(values: dict[str, Any]) -> "Payment":

@@ -56,6 +56,11 @@ def run_event_id(namespace: uuid.UUID, run: str, event_type: str, moment: str) -
     return derive(EVENT_RULE, str(namespace), "run", run, event_type, moment)
 
 
+def schedule_event_id(namespace: uuid.UUID, schedule: str, event_type: str, moment: str) -> str:
+    """Id of an event about a schedule."""
+    return derive(EVENT_RULE, str(namespace), "schedule", schedule, event_type, moment)
+
+
 def body_digest(namespace: uuid.UUID, canonical: str) -> str:
     """HMAC of a job's normal form: tells "same body" without keeping personal data (M10)."""
     return hmac.new(namespace.bytes, canonical.encode("utf-8"), hashlib.sha256).hexdigest()

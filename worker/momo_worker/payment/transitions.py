@@ -65,6 +65,20 @@ class RunEventType(StrEnum):
     SETTLED = "momo.run.settled"
 
 
+class ScheduleEventType(StrEnum):
+    """Types of events about schedules, their periods and payers."""
+
+    FIRED = "momo.schedule.fired"
+    MISSED = "momo.schedule.missed"
+    SKIPPED = "momo.schedule.skipped"
+    HELD = "momo.schedule.held"
+    COLLECTED = "momo.schedule.collected"
+    SETTLED = "momo.schedule.settled"
+    OVERPAID = "momo.schedule.overpaid"
+    REMINDER = "momo.schedule.reminder"
+    UNPAID = "momo.schedule.unpaid"
+
+
 class Trigger(StrEnum):
     """What moved a payment; the name stands in the transition row and in the log."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from momo_worker.commons import recording, signatures
+from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
 from momo_worker.ledger import installation, moves, recovery, stops, work
@@ -170,12 +171,12 @@ def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going], sends: Mapping[str,
         objection = found.get(payment.id)
         if objection is None:
             continue
-        if objection.answer is signatures.Answer.TAMPERED:
+        if objection.answer is Answer.TAMPERED:
             stopped[payment.id] = put_on_desk(
                 payment, HeldCause.TAMPERED, tx.now_ms, parts.rules, parts.rng, objection.why
             )
             continue
-        if objection.answer is signatures.Answer.CANCELLED:
+        if objection.answer is Answer.CANCELLED:
             ended = _cancelled(tx, parts, payment, sends[payment.id], objection.why)
             if ended is not None:
                 stopped[payment.id] = ended
@@ -183,7 +184,7 @@ def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going], sends: Mapping[str,
         # Nothing of the row is wrong: the run waits for people, or for a process that knows them.
         later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE)
         stopped[payment.id] = Change(payment, later, alert=f"a run's rows aren't sent: {objection.why}")
-        if objection.answer is signatures.Answer.STOPPED:
+        if objection.answer is Answer.STOPPED:
             _pause_run(tx, payment, objection)
     return stopped
 
@@ -204,7 +205,7 @@ def _once_asked(tx: Tx, parts: Parts, payment: Payment) -> Change | None:
     return Change(payment, later)
 
 
-def _pause_run(tx: Tx, payment: Payment, objection: signatures.Objection) -> None:
+def _pause_run(tx: Tx, payment: Payment, objection: Objection) -> None:
     if not any(pause.run == objection.run_id for pause in stops.pauses(tx)):
         stops.add_pause(
             tx, account=payment.account, product="", run=objection.run_id, reason=objection.why, actor="worker"

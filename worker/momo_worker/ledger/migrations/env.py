@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from momo_worker.ledger.check_schema import metadata
+from momo_worker.ledger.schedule_schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,104 @@
+"""Whether an ask of a schedule may be sent: the request that is about to be committed comes in, what the mandate says against it goes out. Writes nothing.
+
+Held against what an approver signed: who is asked, for how much at most, and how much a period asks for in all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from momo_worker.approval.mandates import Mandate, MandateAnswer, MandateTerms, PayerLeaf, covers, permits
+from momo_worker.commons.objection import Answer, Objection
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import schedule_dues, schedules
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.schedules import Schedule, SignedPayer
+from momo_worker.payment.money import AmountError, Currency, parse_amount
+from momo_worker.payment.payment import SCHEDULE_KEYS, Operation, Payment
+from momo_worker.payment.verdict import RenderedRequest
+
+
+def terms_of(schedule: Schedule, namespace: str, pin: str) -> MandateTerms:
+    """What a mandate of this schedule is about."""
+    return MandateTerms(namespace, schedule.id, schedule.account, pin, schedule.currency, schedule.exponent)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the ledger and the mandate say of one period, for the asks of one batch."""
+
+    run_id: str
+    schedule: Schedule | None
+    period: str
+    mandate: Mandate | None
+    answer: MandateAnswer
+    payers: Mapping[str, SignedPayer]
+    #: What this period has collected and is asking for, all its payers together.
+    out_minor: int
+
+    def objection(self, payment: Payment, request: RenderedRequest) -> Objection | None:
+        """What stands against this ask; None where somebody has signed for it."""
+        if self.schedule is None:
+            return self._tampered("asks for a schedule that the ledger doesn't know")
+        if self.answer.why or self.mandate is None:
+            answer = Answer.LATER if self.answer.unknown else Answer.STOPPED
+            return Objection(answer, self.answer.why, self.run_id)
+        if payment.operation is not Operation.COLLECT:
+            return self._tampered(f"is a {payment.operation.value}, and a schedule only collects")
+        if self.out_minor > self.mandate.ceiling_minor:
+            why = f"the period {self.period} asks for more than the ceiling that {self.mandate.name} signed"
+            return Objection(Answer.STOPPED, why, self.run_id)
+        return self._of_payer(self.mandate, self.schedule, payment, request)
+
+    def _of_payer(
+        self, mandate: Mandate, schedule: Schedule, payment: Payment, request: RenderedRequest
+    ) -> Objection | None:
+        key_id = payer_of_key(payment.idempotency_key, schedule.id, self.period)
+        payer = None if key_id is None else self.payers.get(key_id)
+        if payer is None:
+            return self._tampered(f"asks somebody whom {mandate.name} hasn't signed for")
+        leaf = PayerLeaf(payer.key_id, payer.msisdn, payer.most_minor)
+        if not covers(mandate, leaf, payer.place, payer.path):
+            return self._tampered(f"isn't on the list that {mandate.name} signed: something of it was changed")
+        said = said_in(request.body, Currency(schedule.currency, schedule.exponent))
+        if said is None or said[0] != payer.msisdn or said[1] > payer.most_minor:
+            return self._tampered(f"asks another number, or for more, than what {mandate.name} signed")
+        return None
+
+    def _tampered(self, why: str) -> Objection:
+        return Objection(Answer.TAMPERED, why, self.run_id)
+
+
+def read(tx: Tx, parts: Parts, run_id: str, asked_for: tuple[str, str, int], keys: Sequence[str], pin: str) -> Asked:
+    """Read what is needed to judge a batch of asks of one run."""
+    schedule_id, period, _ = asked_for
+    schedule = schedules.find(tx, schedule_id)
+    if schedule is None:
+        return Asked(run_id, None, period, None, MandateAnswer(), {}, 0)
+    mandate = schedules.mandate_of(tx, schedule_id)
+    terms = terms_of(schedule, str(parts.namespace), pin)
+    answer = permits(terms, mandate, parts.approvals.people(), maker=schedule.maker)
+    key_ids = {payer_of_key(key, schedule_id, period) or "" for key in keys}
+    payers = schedules.signed_payers(tx, schedule_id, sorted(key_ids))
+    return Asked(run_id, schedule, period, mandate, answer, payers, schedule_dues.out_minor(tx, schedule_id, period))
+
+
+def payer_of_key(key: str, schedule_id: str, period: str) -> str | None:
+    """Who is asked under this key, as in keys; None where it isn't one of this schedule and period."""
+    parts = key.split("/")
+    if len(parts) not in (4, 5) or parts[:3] != [SCHEDULE_KEYS.rstrip("/"), schedule_id, period]:
+        return None
+    if len(parts) == 5 and not parts[4].isdecimal():  # noqa: PLR2004 - the number of a further ask
+        return None
+    return parts[3]
+
+
+def said_in(body: bytes, currency: Currency) -> tuple[str, int] | None:
+    """Whom a request to pay asks, and for how much in minor units; None where it says something else."""
+    try:
+        said = json.loads(body.decode("utf-8"))
+        if said["currency"] != currency.code or said["payer"]["partyIdType"] != "MSISDN":
+            return None
+        return str(said["payer"]["partyId"]), parse_amount(said["amount"], currency)
+    except (ValueError, KeyError, TypeError, RecursionError, AmountError):
+        return None

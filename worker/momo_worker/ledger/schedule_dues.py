@@ -1,0 +1,254 @@
+"""Who owes what for a period: the snapshot that is made when it fires, the rounds that ask for it, and what became of each. Values in and out.
+
+A firing is a handful of statements in the caller's transaction, whatever the number of payers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+from sqlalchemy import bindparam, insert, select, text, update
+
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.schedule_schema import schedule_due, schedule_round, settlement
+from momo_worker.payment.transitions import FINAL_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What one payer owes for one period."""
+
+    schedule_id: str
+    period: str
+    payer_id: str
+    key_id: str
+    name: str | None
+    msisdn: str = field(repr=False)
+    zone: str | None
+    amount_minor: int
+    collected_minor: int
+    settled_minor: int
+    #: due, asked, waiting, collected, settled or stopped.
+    state: str
+    why: str
+    ask: int
+    ask_key: str | None
+    declines: int
+    first_asked_at_ms: int | None
+    again_at_ms: int | None
+    state_since_ms: int
+
+    @property
+    def outstanding_minor(self) -> int:
+        """What is still owed."""
+        return max(0, self.amount_minor - self.collected_minor - self.settled_minor)
+
+
+_COLUMNS = tuple(schedule_due.c[each.name] for each in fields(Due))
+
+_SNAPSHOT = text(
+    "INSERT INTO schedule_due (schedule_id, period, payer_id, key_id, name, msisdn, zone, amount_minor, collected_minor, "
+    "settled_minor, state, why, ask, declines, state_since_ms) "
+    "SELECT schedule_id, :period, payer_id, key_id, name, msisdn, zone, amount_minor, 0, 0, 'due', '', 0, 0, :now "
+    "FROM schedule_payer WHERE schedule_id = :schedule"
+)
+
+
+def snapshot(tx: Tx, schedule_id: str, period: str) -> int:
+    """Copy a schedule's payers and amounts into a period; returns how many those are."""
+    values = {"schedule": schedule_id, "period": period, "now": tx.now_ms}
+    return tx.conn.execute(_SNAPSHOT, values).rowcount
+
+
+# Who may be asked now: not asked yet or asked without an end in money, under the mandate, not opted out and owing something. A number
+# that isn't on the signed list as it stands there is left where it is until somebody signs.
+_MAY_ASK = (
+    "FROM schedule_due AS d JOIN mandate_payer AS m ON m.schedule_id = d.schedule_id AND m.key_id = d.key_id "
+    "AND m.msisdn = d.msisdn AND m.most_minor >= d.amount_minor "
+    "WHERE d.schedule_id = :schedule AND d.period = :period AND d.state = 'due' "
+    "AND d.amount_minor > d.collected_minor + d.settled_minor "
+    "AND NOT EXISTS (SELECT 1 FROM opt_out AS o WHERE o.msisdn = d.msisdn AND o.account IN ('', :account))"
+)
+_COUNT = text(f"SELECT count(*), coalesce(sum(d.amount_minor - d.collected_minor - d.settled_minor), 0) {_MAY_ASK}")
+#: The first ask's key ends with the payer; a later one's with a number.
+_KEY = "'sch/' || d.schedule_id || '/' || d.period || '/' || d.key_id || CASE WHEN d.ask = 0 THEN '' ELSE '/' || (d.ask + 1) END"
+_ROWS = text(
+    "INSERT INTO run_row (run_id, place, line, key, row_id, name, msisdn, amount_minor, replaces) "
+    "SELECT :run, row_number() OVER (ORDER BY d.payer_id), row_number() OVER (ORDER BY d.payer_id), "
+    f"{_KEY}, d.payer_id, d.name, d.msisdn, d.amount_minor - d.collected_minor - d.settled_minor, "
+    # What is left after an ask that has failed corrects it; of one that was never sent no key stands here any more.
+    "d.ask_key "
+    f"{_MAY_ASK}"
+)
+_TAKE = text(
+    f"UPDATE schedule_due SET ask_key = {_KEY.replace('d.', '')}, ask = ask + 1, state = 'asked', why = '', "  # noqa: S608
+    "again_at_ms = NULL, first_asked_at_ms = coalesce(first_asked_at_ms, :now), state_since_ms = :now "
+    "WHERE schedule_id = :schedule AND period = :period AND state = 'due' AND payer_id IN "
+    "(SELECT row_id FROM run_row WHERE run_id = :run)"
+)
+
+
+def may_ask(tx: Tx, schedule_id: str, period: str, account: str) -> tuple[int, int]:
+    """How many of a period may be asked now, and for how much together."""
+    values = {"schedule": schedule_id, "period": period, "account": account}
+    row = tx.conn.execute(_COUNT, values).one()
+    return int(row[0]), int(row[1])
+
+
+def write_rows(tx: Tx, schedule_id: str, period: str, account: str, run_id: str) -> int:
+    """Make rows of a run of all who may be asked now; returns how many. Each stands as asked from then on."""
+    values = {"schedule": schedule_id, "period": period, "account": account, "run": run_id, "now": tx.now_ms}
+    count = tx.conn.execute(_ROWS, values).rowcount
+    tx.conn.execute(_TAKE, values)
+    return count
+
+
+def add_round(tx: Tx, run_id: str, schedule_id: str, period: str, number: int) -> None:
+    """Say which run asks for which period; the same number twice is refused by its key."""
+    values = {"run_id": run_id, "schedule_id": schedule_id, "period": period, "number": number}
+    tx.conn.execute(insert(schedule_round).values(values))
+
+
+def rounds_of(tx: Tx, schedule_id: str, period: str | None = None) -> list[tuple[str, str, int]]:
+    """The runs that ask for a schedule's periods: run id, period, number."""
+    columns = schedule_round.c
+    statement = select(columns.run_id, columns.period, columns.number).where(columns.schedule_id == schedule_id)
+    if period is not None:
+        statement = statement.where(columns.period == period)
+    rows = tx.conn.execute(statement.order_by(columns.period, columns.number))
+    return [(row[0], row[1], int(row[2])) for row in rows]
+
+
+def round_of(tx: Tx, run_id: str) -> tuple[str, str, int] | None:
+    """Which schedule's period a run asks for: schedule id, period, number; None for a run that people made."""
+    columns = schedule_round.c
+    statement = select(columns.schedule_id, columns.period, columns.number).where(columns.run_id == run_id)
+    row = tx.conn.execute(statement).first()
+    return None if row is None else (row[0], row[1], int(row[2]))
+
+
+_OUT = text(
+    "SELECT coalesce(sum(p.amount_minor), 0) FROM schedule_round AS r JOIN payment AS p ON p.run = r.run_id AND p.run <> '' "
+    "WHERE r.schedule_id = :schedule AND r.period = :period AND p.state NOT IN ('failed', 'cancelled')"
+)
+
+
+def out_minor(tx: Tx, schedule_id: str, period: str) -> int:
+    """What a period has collected and is asking for by payments, in minor units."""
+    return int(tx.conn.execute(_OUT, {"schedule": schedule_id, "period": period}).scalar_one())
+
+
+_LEFT = text(
+    "SELECT DISTINCT d.schedule_id, d.period FROM schedule_due AS d JOIN schedule AS s ON s.id = d.schedule_id "
+    "WHERE d.state = 'due' AND s.state = 'active' ORDER BY d.schedule_id, d.period"
+)
+
+
+def periods_with_due(tx: Tx) -> list[tuple[str, str]]:
+    """Periods of active schedules in which somebody is to be asked and isn't: schedule id and period."""
+    return [(row[0], row[1]) for row in tx.conn.execute(_LEFT)]
+
+
+def dues_of(
+    tx: Tx, schedule_id: str, period: str | None = None, *, after: tuple[str, str] = ("", ""), limit: int = 1_000_000
+) -> list[Due]:
+    """A piece of who owes what, by period and payer."""
+    statement = select(*_COLUMNS).where(schedule_due.c.schedule_id == schedule_id)
+    if period is not None:
+        statement = statement.where(schedule_due.c.period == period)
+    beyond = (schedule_due.c.period > after[0]) | (
+        (schedule_due.c.period == after[0]) & (schedule_due.c.payer_id > after[1])
+    )
+    ordered = statement.where(beyond).order_by(schedule_due.c.period, schedule_due.c.payer_id).limit(limit)
+    return [Due(*row) for row in tx.conn.execute(ordered)]
+
+
+def due_of(tx: Tx, schedule_id: str, period: str, payer_id: str, *, lock: bool = False) -> Due | None:
+    """What one payer owes for a period."""
+    statement = select(*_COLUMNS).where(
+        schedule_due.c.schedule_id == schedule_id,
+        schedule_due.c.period == period,
+        schedule_due.c.payer_id == payer_id,
+    )
+    row = tx.conn.execute(statement.with_for_update() if lock else statement).first()
+    return None if row is None else Due(*row)
+
+
+def change(tx: Tx, due: Due, **values: object) -> None:
+    """Write fields of what a payer owes; `state` brings its moment along."""
+    if "state" in values:
+        values["state_since_ms"] = tx.now_ms
+    where = (
+        schedule_due.c.schedule_id == due.schedule_id,
+        schedule_due.c.period == due.period,
+        schedule_due.c.payer_id == due.payer_id,
+    )
+    tx.conn.execute(update(schedule_due).where(*where).values(**values))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An ask whose payment has ended, or is under way again though nobody waits for it."""
+
+    due: Due
+    account: str
+    payment_id: str
+    state: str
+    reason_code: str | None
+    reason_message: str | None
+    amount_minor: int
+    attempt: int
+
+
+_D_COLUMNS = ", ".join(f"d.{each.name}" for each in fields(Due))
+_ENDED = text(
+    f"SELECT {_D_COLUMNS}, p.account, p.id, p.state, p.reason_code, p.reason_message, p.amount_minor, p.attempt "  # noqa: S608
+    "FROM schedule_due AS d JOIN schedule AS s ON s.id = d.schedule_id "
+    "JOIN payment AS p ON p.account = s.account AND p.idempotency_key = d.ask_key "
+    "WHERE d.state = 'asked' AND p.state IN :final ORDER BY d.schedule_id, d.period, d.payer_id LIMIT :limit"
+).bindparams(bindparam("final", expanding=True))
+
+
+def ended_asks(tx: Tx, *, limit: int) -> list[Ended]:
+    """Asks whose payment has ended and whose payer still stands as asked."""
+    values = {"final": [state.value for state in FINAL_STATES], "limit": limit}
+    width = len(fields(Due))
+    return [Ended(Due(*row[:width]), *row[width:]) for row in tx.conn.execute(_ENDED, values)]
+
+
+_AGAIN = text(
+    f"SELECT {_D_COLUMNS} FROM schedule_due AS d JOIN schedule AS s ON s.id = d.schedule_id "  # noqa: S608
+    "WHERE d.again_at_ms IS NOT NULL AND d.again_at_ms <= :now AND s.state = 'active' ORDER BY d.again_at_ms LIMIT :limit"
+)
+
+
+def to_ask_again(tx: Tx, *, limit: int) -> list[Due]:
+    """Those of active schedules whose time has come once more, the longest first."""
+    return [Due(*row) for row in tx.conn.execute(_AGAIN, {"now": tx.now_ms, "limit": limit})]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was paid by other means."""
+
+    id: str
+    payer_id: str
+    period: str
+    amount_minor: int
+    reason: str
+    actor: str
+    at_ms: int
+
+
+def add_settlement(tx: Tx, schedule_id: str, new: Settled) -> None:
+    """Keep what somebody says was paid."""
+    values = {each.name: getattr(new, each.name) for each in fields(Settled)}
+    tx.conn.execute(insert(settlement).values(schedule_id=schedule_id, **values))
+
+
+def settlements_of(tx: Tx, schedule_id: str, period: str | None = None) -> Sequence[Settled]:
+    """What was paid by other means, in its order."""
+    columns = tuple(settlement.c[each.name] for each in fields(Settled))
+    statement = select(*columns).where(settlement.c.schedule_id == schedule_id)
+    if period is not None:
+        statement = statement.where(settlement.c.period == period)
+    return [Settled(*row) for row in tx.conn.execute(statement.order_by(settlement.c.at_ms, settlement.c.id))]
