@@ -61,6 +61,9 @@ def test_a_restored_run_waits_for_a_person_and_pays_nobody_again(
     with world.ledger.read() as tx:
         (pause,) = [one for one in stops.pauses(tx) if one.run == run.id]
     assert "was restored" in pause.reason
+    (told,) = [event["data"] for event in world.events(run.id) if event["type"] == "momo.run.paused"]
+    assert (told["reason"], told["by"]) == (pause.reason, "recovery")
+    assert [told["epoch"]] == world.rows("SELECT epoch FROM installation"), "under the new one"
 
     resume_run(world.parts, "default", NAME, reason="compared with MTN's statement", by="boss")
     go_on(world, office, restored, run)

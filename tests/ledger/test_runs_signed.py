@@ -132,6 +132,20 @@ def test_a_run_whose_facts_were_changed_is_paused_and_none_of_it_leaves(
     world.clock.on(3600)
     world.turn()
     assert world.mtn.left == []
+    (told,) = [event["data"] for event in world.events(run.id) if event["type"] == "momo.run.paused"]
+    assert (told["run_id"], told["by"]) == (run.id, "worker")
+    assert [told["reason"]] == world.rows("SELECT reason FROM pause")
+
+
+def test_a_run_whose_account_was_changed_is_held_where_its_rows_are_paid_from(world: World, office: Office) -> None:
+    world.parts = replace(world.parts, accounts={name: an_account(name) for name in ("default", "other")})
+    run = office.released(a_file(*people(2)))
+    office.feeder().feed()
+    world.write("UPDATE run SET account = 'other'")
+    world.turn()
+    assert world.mtn.left == []
+    assert world.rows("SELECT account, run FROM pause WHERE lifted_at_ms IS NULL") == [("default", run.id)]
+    assert office.run_events(run)[-1] == "paused"
 
 
 def test_an_account_that_was_pointed_elsewhere_voids_the_approval(world: World, office: Office) -> None:

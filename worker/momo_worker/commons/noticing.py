@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from momo_worker.commons import run_pausing
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import installation, recovery, run_release
 from momo_worker.ledger.engine import Tx
@@ -28,8 +29,9 @@ def begin(
 ) -> recovery.Recovery:
     """Begin a recovery; the caller has locked the installation, and tells it after the commit."""
     known = ours(copies, str(parts.namespace))
-    run_release.pause_released(tx, _RUNS_WAIT, recovery.ACTOR)
-    return recovery.begin(
+    # Read before lost pauses are put back: a run that had one waits for this reason, too.
+    waiting = run_release.going_on(tx)
+    found = recovery.begin(
         tx,
         why,
         tide_known=max([parts.tidemark.seen, *(copy.tide for copy in known)]),
@@ -39,6 +41,10 @@ def begin(
         actor=actor,
         since_ms=since_ms,
     )
+    # Told under the new epoch, which has begun by now: under the old one consumers may know more than this ledger.
+    for run in waiting:
+        run_pausing.hold(tx, parts, run, reason=_RUNS_WAIT, by=recovery.ACTOR)
+    return found
 
 
 def begin_for_lost_claim(parts: Parts, payment_id: str, claimed_at_ms: int) -> None:

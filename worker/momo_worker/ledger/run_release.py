@@ -94,12 +94,10 @@ def in_state(tx: Tx, states: Sequence[str]) -> list[Run]:
     return [Run(*row) for row in tx.conn.execute(statement)]
 
 
-def pause_released(tx: Tx, reason: str, actor: str) -> None:
-    """Pause every run that would go on by itself and isn't paused by itself yet."""
+def going_on(tx: Tx) -> list[Run]:
+    """Every run that would go on by itself and isn't paused by itself."""
     paused = {pause.run for pause in stops.pauses(tx)}
-    for one in in_state(tx, ("released",)):
-        if one.id not in paused:
-            stops.add_pause(tx, account=one.account, product="", run=one.id, reason=reason, actor=actor)
+    return [one for one in in_state(tx, ("released",)) if one.id not in paused]
 
 
 @dataclass(frozen=True, slots=True)

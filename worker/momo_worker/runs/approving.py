@@ -14,6 +14,7 @@ from momo_worker.accounts import Account
 from momo_worker.approval.people import Entry, Role
 from momo_worker.approval.signing import public_text, sign
 from momo_worker.approval.statements import Permission, Signature, permission
+from momo_worker.commons import run_telling
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.signatures import account_pin, terms_of
 from momo_worker.ledger import run_release, run_signing, runs, stops
@@ -21,7 +22,6 @@ from momo_worker.ledger.engine import ROWS_MAX as PIECE
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import Operation
-from momo_worker.runs import telling
 from momo_worker.runs.checking import what_bars
 from momo_worker.runs.tree import Progress, Tree, tree_of
 
@@ -77,7 +77,7 @@ def sign_run(
         if after != run.state and runs.move_if(tx, run.id, run.state, after):
             run = runs.find(tx, run.id) or run
             if after == "approved":
-                telling.tell_approved(tx, parts, run)
+                run_telling.tell_approved(tx, parts, run)
     return Signed(run, signature, missing)
 
 

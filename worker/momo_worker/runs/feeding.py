@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from momo_worker.commons import run_pausing, run_telling
 from momo_worker.commons.entry import RUNS, Entry, run_source
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import recovery, run_release, runs
@@ -19,9 +20,8 @@ from momo_worker.ledger.runs import Run
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import PRODUCT_OF, Operation, Product
 from momo_worker.payment.rules import MINUTE
-from momo_worker.runs import telling
 from momo_worker.runs.jobs import payload_of
-from momo_worker.runs.releasing import UNFUNDED, hold, is_payable, pauses_of
+from momo_worker.runs.releasing import UNFUNDED, is_payable, pauses_of
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class Feeder:
         with self.parts.ledger.write() as tx:
             run_release.fed(tx, run.id, rows[-1].place, leased_until_ms)
             if release.fed_to == 0:
-                telling.tell_started(tx, self.parts, run, run_release.standing_of(tx, run.id, rows[-1].place))
+                run_telling.tell_started(tx, self.parts, run, run_release.standing_of(tx, run.id, rows[-1].place))
         log.info("rows of a run were handed over", run=run.name, action="fed", up_to=rows[-1].place, of=run.rows)
         self._tell(run)
         return len(rows)
@@ -147,7 +147,7 @@ class Feeder:
         with self.parts.ledger.write() as tx:
             if pauses_of(tx, run):
                 return
-            hold(tx, self.parts, run, reason=why, by="worker")
+            run_pausing.hold(tx, self.parts, run, reason=why, by="worker")
         log.error(
             "a run was paused for want of money",
             run=run.name,
@@ -170,13 +170,13 @@ class Feeder:
                 return
             for percent in _STEPS_PERCENT:
                 if now.told_percent < percent <= now.percent:
-                    telling.tell_progress(tx, self.parts, run, now.standing, percent)
+                    run_telling.tell_progress(tx, self.parts, run, now.standing, percent)
             if now.state == run.state or not runs.move_if(tx, run.id, run.state, now.state):
                 return
             if run.state != "completed":
-                telling.tell_completed(tx, self.parts, run, now.standing)
+                run_telling.tell_completed(tx, self.parts, run, now.standing)
             if now.state == "settled":
-                telling.tell_settled(tx, self.parts, run, now.standing)
+                run_telling.tell_settled(tx, self.parts, run, now.standing)
 
 
 @dataclass(slots=True)

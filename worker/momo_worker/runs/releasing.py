@@ -5,6 +5,7 @@ Rows become payments one after another at the pump; until then a run that is can
 
 from dataclasses import dataclass, replace
 
+from momo_worker.commons import run_pausing
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import run_release, run_signing, runs, stops
 from momo_worker.ledger.engine import Tx
@@ -12,7 +13,6 @@ from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import PRODUCT_OF, Product
 from momo_worker.payment.transitions import State
-from momo_worker.runs import telling
 from momo_worker.runs.approving import missing_of, permission_of
 
 #: Reasons with which MTN refuses for want of money; the second is what it says instead, and may be anything (money-review Q2).
@@ -85,14 +85,8 @@ def pause_run(parts: Parts, account: str, name: str, *, reason: str, by: str) ->
         run = _named(tx, account, name)
         if run.state in OVER:
             raise NotReleasedError(f"the run {name} is {run.state}: there is nothing to pause")
-        hold(tx, parts, run, reason=reason, by=by)
+        run_pausing.hold(tx, parts, run, reason=reason, by=by)
         return run
-
-
-def hold(tx: Tx, parts: Parts, run: Run, *, reason: str, by: str) -> None:
-    """Pause a run in the caller's transaction, and tell it."""
-    stops.add_pause(tx, account=run.account, product="", run=run.id, reason=reason, actor=by)
-    telling.tell_paused(tx, parts, run, reason, by)
 
 
 def pauses_of(tx: Tx, run: Run) -> list[stops.Pause]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from momo_worker.commons import recording, signatures
+from momo_worker.commons import recording, run_pausing, signatures
 from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import installation, moves, recovery, stops, work
+from momo_worker.ledger import installation, moves, recovery, runs, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
 from momo_worker.payment import after_look, after_send, operator
@@ -185,7 +185,7 @@ def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going], sends: Mapping[str,
         later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE)
         stopped[payment.id] = Change(payment, later, alert=f"a run's rows aren't sent: {objection.why}")
         if objection.answer is Answer.STOPPED:
-            _pause_run(tx, payment, objection)
+            _pause_run(tx, parts, payment, objection)
     return stopped
 
 
@@ -205,11 +205,12 @@ def _once_asked(tx: Tx, parts: Parts, payment: Payment) -> Change | None:
     return Change(payment, later)
 
 
-def _pause_run(tx: Tx, payment: Payment, objection: Objection) -> None:
-    if not any(pause.run == objection.run_id for pause in stops.pauses(tx)):
-        stops.add_pause(
-            tx, account=payment.account, product="", run=objection.run_id, reason=objection.why, actor="worker"
-        )
+def _pause_run(tx: Tx, parts: Parts, payment: Payment, objection: Objection) -> None:
+    run = runs.find(tx, objection.run_id)
+    if run is not None:
+        # Of the account that its rows would be paid from: the run's own word of it may be what was changed.
+        held = replace(run, account=payment.account)
+        run_pausing.hold_once(tx, parts, held, reason=objection.why, by="worker")
 
 
 def _instead_of_sending(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[Send]) -> Change | None:
