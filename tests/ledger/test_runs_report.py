@@ -14,8 +14,10 @@ from tests.support.run_office import NAME, Office, a_file, an_office, people
 from tests.support.run_story import CANCELLED, FAILED, REFUSED, ROWS, TAMPERED, a_story
 
 from momo_worker.cli.deeds import run_report
+from momo_worker.cli.saying import AnswerIsNo
 from momo_worker.ledger.runs import Run
 from momo_worker.runs.outcomes import Outcome, Totals, outcomes
+from momo_worker.runs.releasing import cancel_run
 from momo_worker.runs.report import COLUMNS
 
 
@@ -103,6 +105,27 @@ def test_more_rows_than_one_piece_come_each_once_and_in_order(world: World, offi
     pieces = list(outcomes(world.ledger, run, run_report.explained))
     assert [len(piece) for piece in pieces] == [500, 500, 203]
     assert [one.row.place for piece in pieces for one in piece] == list(range(1, 1_204))
+
+
+def test_a_run_that_was_cancelled_before_its_first_row_has_a_report_of_rows_that_were_never_sent(
+    world: World, office: Office, tmp_path: Path
+) -> None:
+    for rows in (3, 2):
+        office.released(a_file(*people(rows)))
+        world.clock.on(60)
+        cancel_run(world.parts, "default", NAME, reason="wrong month", by="boss")
+    subject = run_report._subject(world.ledger, "default", NAME, full=False)
+    assert (subject.run.state, subject.run.rows) == ("cancelled", 2), "of two the last"
+    told_rows = csv_rows(written(world, tmp_path, "csv")["csv"])
+    assert [(row["state"], row["attempts"], row["sent at"]) for row in told_rows] == [
+        ("cancelled with the run", "0", "")
+    ] * 2
+
+    office.draft(a_file(*people(4)))
+    subject = run_report._subject(world.ledger, "default", NAME, full=False)
+    assert subject.run.state == "draft", "what a name stands for goes first"
+    with pytest.raises(AnswerIsNo, match="has no run salary-2031"):
+        run_report._subject(world.ledger, "default", "salary-2031", full=False)
 
 
 def test_csv_and_workbook_say_the_same_of_every_row(world: World, office: Office, tmp_path: Path) -> None:

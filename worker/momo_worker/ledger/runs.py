@@ -88,6 +88,13 @@ def live(tx: Tx, account: str, name: str, *, lock: bool = False) -> Run | None:
     return None if row is None else Run(*row)
 
 
+def last_cancelled(tx: Tx, account: str, name: str) -> Run | None:
+    """Of a name's runs that were cancelled before their first row, which have left it free, the last."""
+    statement = select(*_RUN_COLUMNS).where(run.c.account == account, run.c.name == name, run.c.state == "cancelled")
+    row = tx.conn.execute(statement.order_by(run.c.state_since_ms.desc(), run.c.id).limit(1)).first()
+    return None if row is None else Run(*row)
+
+
 def listed(tx: Tx, *, account: str | None, limit: int) -> list[Run]:
     """The runs that moved last, without what never came in whole."""
     statement = select(*_RUN_COLUMNS).where(run.c.state != "importing")

@@ -8,7 +8,7 @@ from typing import Any
 
 from momo_worker.cli.deeds.bars import bar
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
-from momo_worker.cli.deeds.runs import named
+from momo_worker.cli.deeds.runs import named_or_cancelled
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import run_outcomes, run_signing
@@ -69,7 +69,7 @@ def explained(code: str | None) -> dict[str, str] | None:
 
 def _subject(ledger: Ledger, account: str, name: str, *, full: bool) -> Subject:
     with ledger.read() as tx:
-        run = named(tx, account, name)
+        run = named_or_cancelled(tx, account, name)
         corrected = run_outcomes.corrected_runs(tx, run.id, run.rows)
         signed = tuple(f"{one.name} ({one.role.value})" for one in run_signing.signatures(tx, run.id))
         return Subject(run, follows_up(corrected), signed, tx.now_ms, full)

@@ -43,7 +43,7 @@ def listing(*, account: str | None, limit: int, as_json: bool) -> None:
 def show(name: str, *, account: str, rows: int, full: bool, as_json: bool) -> None:
     """One run: its facts, its first rows, what it asks."""
     with ledger_of(quiet_settings()) as ledger, ledger.read() as tx:
-        run = named(tx, account, name)
+        run = named_or_cancelled(tx, account, name)
         some = runs.rows_of(tx, run.id, limit=rows) if rows else []
         findings = runs.findings_of(tx, run.id)
         checked = run_checks.counts(tx, run.id)
@@ -106,10 +106,22 @@ def named(tx: Tx, account: str, name: str, *, lock: bool = False) -> Run:
     """The run that a name stands for; raises with what there is."""
     found = runs.live(tx, account, name, lock=lock)
     if found is None:
-        names = [run.name for run in runs.listed(tx, account=account, limit=10)]
-        there = f"; the last ones are {', '.join(names)}" if names else "; `momo run import` makes one"
-        raise AnswerIsNo(f"account {account} has no run {name}{there}")
+        raise _no_such(tx, account, name)
     return found
+
+
+def named_or_cancelled(tx: Tx, account: str, name: str) -> Run:
+    """The same for who only reads: where the name stands for no run, the last that was cancelled before its first row."""
+    found = runs.live(tx, account, name) or runs.last_cancelled(tx, account, name)
+    if found is None:
+        raise _no_such(tx, account, name)
+    return found
+
+
+def _no_such(tx: Tx, account: str, name: str) -> AnswerIsNo:
+    names = [run.name for run in runs.listed(tx, account=account, limit=10)]
+    there = f"; the last ones are {', '.join(names)}" if names else "; `momo run import` makes one"
+    return AnswerIsNo(f"account {account} has no run {name}{there}")
 
 
 def _numbers(numbers: Sequence[int]) -> str:
