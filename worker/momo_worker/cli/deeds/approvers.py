@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.table import Column, Table
 
 from momo_worker.approval.people import NAME, Entry, People, Role, SignIn, who_counts
 from momo_worker.approval.signing import new_key, public_text, sign
 from momo_worker.approvers_file import FILE_NAME, ApproversError, Written, add_entry, add_sign_in, read
-from momo_worker.cli.deeds.keys import opener, passphrase, write_key
+from momo_worker.cli.deeds.keys import key_left, key_path, opener, passphrase, write_key
 from momo_worker.cli.deeds.reading import quiet_settings
 from momo_worker.cli.deeds.showing import wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
@@ -38,8 +39,8 @@ def add(name: str, *, role: str, file: str | None, first: bool, as_json: bool) -
         {settings.first_approver.name} if settings.first_approver else set()
     ):
         raise AnswerIsNo(f"there is a {name} already (`momo approver list`); nobody's key is replaced under their name")
-    key = new_key()
-    path = write_key(settings, name, key, passphrase(file, name=name, twice=True))
+    key, resumed = _key_for(settings, written, name, file)
+    path = key_path(settings, name)
     entry = Entry(name, Role(role), public_text(key))
     setting = f"{VARIABLE}={name}:{entry.key}"
     if first:
@@ -47,10 +48,11 @@ def add(name: str, *, role: str, file: str | None, first: bool, as_json: bool) -
     else:
         _append(_file(settings), lambda place: add_entry(place, entry))
     if as_json:
-        say_json(
-            {"name": name, "role": role, "key": entry.key, "key_file": str(path), "setting": setting if first else None}
-        )
+        facts = {"name": name, "role": role, "key": entry.key, "key_file": str(path), "resumed": resumed}
+        say_json({**facts, "setting": setting if first else None})
         return
+    if resumed:
+        say(f"There was a key of {name} without an entry: the `add` that made it was interrupted, and is done now.")
     say(
         f"The key of {name} is in {path}, under the passphrase. Keep a copy of the file; the passphrase can't be found again."
     )
@@ -62,6 +64,22 @@ def add(name: str, *, role: str, file: str | None, first: bool, as_json: bool) -
         say(f"No first approver is named yet: `momo approver add NAME --first` makes one, who then signs {name} in.")
     else:
         say(f"{name} counts once signed in: `momo approver sign-in {name} --as {settings.first_approver.name}`")
+
+
+def _key_for(settings: Settings, written: Written, name: str, file: str | None) -> tuple[Ed25519PrivateKey, bool]:
+    """A new key for somebody without an entry, or the one that an `add` which was interrupted left; says which."""
+    if name in {one.name for one in written.signed} and key_path(settings, name).exists():
+        # Not interrupted but taken out: with an entry made again, the old signature would count again.
+        raise AnswerIsNo(
+            f"{_file(settings)} has signatures under {name}'s entry and no entry, so somebody took it out, and {name}'s word with it. "
+            f"To take {name} in again, move {key_path(settings, name)} away first: a new key is signed in anew; nothing was written"
+        )
+    left = key_left(settings, name, file)
+    if left is not None:
+        return left, True
+    key = new_key()
+    write_key(settings, name, key, passphrase(file, name=name, twice=True))
+    return key, False
 
 
 def _into_dotenv(path: Path, line: str) -> None:
