@@ -11,7 +11,7 @@ from tests.support.run_office import NAME, Office, a_file, an_office, people
 
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.operator import By
-from momo_worker.payment.payment import Operation
+from momo_worker.payment.payment import Operation, Product
 from momo_worker.payment.verdict import Status
 from momo_worker.runs.feeding import Feeder
 from momo_worker.runs.releasing import (
@@ -211,6 +211,7 @@ def test_a_balance_that_cant_be_read_stops_the_start_and_not_the_rest(world: Wor
     office.available = None
     assert feeder.feed() == 0
     office.available = 10**9
+    world.clock.on(15)
     assert feeder.feed() == 2
     world.turn()
     world.clock.on(120)
@@ -218,6 +219,35 @@ def test_a_balance_that_cant_be_read_stops_the_start_and_not_the_rest(world: Wor
     assert feeder.feed() == 2
     assert world.count("pause") == 0
     assert office.fed_to(run) == 4
+
+
+def test_a_balance_that_cant_be_read_is_asked_for_again_after_a_while_and_not_by_each_run_at_each_pass(
+    world: World, office: Office
+) -> None:
+    runs = [office.released(a_file(*people(3)), name) for name in ("salary-a", "salary-b")]
+    asked: list[tuple[str, Product, float]] = []
+    begun_at = world.clock.elapsed()
+
+    def hangs(account: str, product: Product) -> int | None:
+        asked.append((account, product, world.clock.elapsed() - begun_at))
+        world.clock.on(60)
+        return office.available
+
+    office.available = None
+    feeder = office.feeder()
+    feeder.balance = hangs
+    for _ in range(30):
+        assert feeder.feed() == 0
+        world.clock.on(0.5)
+    assert asked == [("default", Product.DISBURSEMENT, 0.0)]
+    assert feeder.feed() == 0
+    assert [at for _, _, at in asked] == [0.0, 75.0]
+
+    assert feeder._available(replace(runs[0], account="other")) is None
+    assert [account for account, _, _ in asked] == ["default", "default", "other"], "another's is its own"
+    office.available = 10**9
+    world.clock.on(15)
+    assert feeder.feed() == 6
 
 
 def test_five_of_twenty_rows_without_money_pause_the_run_and_are_tried_again_by_a_persons_word(

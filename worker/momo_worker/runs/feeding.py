@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 _PIECE = 100
 _STEPS_PERCENT = (20, 40, 60, 80, 100)
 _BALANCE_AGE_MS = MINUTE // 2
+#: A balance that can't be read may take a call's whole deadline to say so: not asked for at each pass, nor for each run.
+_UNREAD_SECONDS = 15.0
 #: How long a pump that dies in the middle keeps others from handing rows over.
 _LEASE_MS = 30_000
 _LAST_ROWS, _UNFUNDED_MAX = 20, 5
@@ -50,6 +52,8 @@ class Feeder:
     ahead_rows: int
     fee_margin: Decimal
     _balances: "dict[tuple[str, str], _Balance]" = field(default_factory=dict)
+    #: When a reading failed, in the clock's elapsed seconds.
+    _unread: dict[tuple[str, Product], float] = field(default_factory=dict)
 
     def feed(self) -> int:
         """One pass over all released runs; returns how many rows were handed over."""
@@ -120,10 +124,8 @@ class Feeder:
         if known is not None and fresh and self._carries(known, on_the_way, wanted):
             known.spent_minor += next_minor
             return True
-        available = self.balance(run.account, PRODUCT_OF[Operation(run.operation)])
+        available = self._available(run)
         if available is None:
-            if first:
-                log.warning("a run waits for its account's balance, which can't be read", run=run.name, action="waits")
             # It stops the start and not the rest: a brake, not a proof (money-review Q1).
             return not first
         known = self._balances[run.account, run.operation] = _Balance(now_ms, available, on_the_way)
@@ -136,6 +138,26 @@ class Feeder:
             run, f"the account has {has} {run.currency}, and what is on its way with {what} and fees needs {needed}"
         )
         return False
+
+    def _available(self, run: Run) -> int | None:
+        """The account's balance as MTN says it now; None where it can't be read, or couldn't be a moment ago."""
+        where = (run.account, PRODUCT_OF[Operation(run.operation)])
+        failed_at = self._unread.get(where)
+        if failed_at is not None and self.parts.clock.elapsed() - failed_at < _UNREAD_SECONDS:
+            return None
+        available = self.balance(*where)
+        if available is not None:
+            self._unread.pop(where, None)
+            return available
+        # From the end of the call: what hung for a minute isn't asked again at once.
+        self._unread[where] = self.parts.clock.elapsed()
+        log.warning(
+            "an account's balance can't be read; its runs don't begin, and those that have begun go on",
+            account=run.account,
+            product=where[1].value,
+            action="waits",
+        )
+        return None
 
     def _carries(self, known: "_Balance", on_the_way: int, wanted: int) -> bool:
         return self._with_fees(max(on_the_way, known.spent_minor) + wanted) <= known.available_minor
