@@ -1,5 +1,7 @@
 """A schedule asks whom an approver has signed for, and for no more than that; whatever is changed beside it doesn't move."""
 
+from dataclasses import replace
+
 import pytest
 from tests.support.ledger_world import World
 from tests.support.run_office import Office
@@ -167,3 +169,46 @@ def test_keys_of_schedules_are_theirs(world: World, treasury: Treasury) -> None:
     assert world.rejections()[0]["errors"][0]["reason"] == "is kept for rows of bulk runs and schedules"
     assert treasury.office.people.of("boss", Role.APPROVER) is not None
     assert isinstance(treasury.office, Office)
+
+
+def test_who_has_paid_meanwhile_is_not_asked(world: World, treasury: Treasury) -> None:
+    made = treasury.schedule(payers(2))
+    treasury.sign()
+    treasury.fire(made)
+    treasury.feeder().feed()
+    world.write("UPDATE schedule_due SET settled_minor = amount_minor WHERE payer_id = 'P0'")
+    treasury.turn()
+    assert treasury.states() == {key("P0"): "cancelled", key("P1"): "pending"}
+    assert len(world.mtn.left) == 1
+
+
+def test_a_payment_that_the_schedule_doesnt_ask_for_goes_to_a_desk(world: World, treasury: Treasury) -> None:
+    made = treasury.schedule(payers(1))
+    treasury.sign(ceiling_minor=500_000)
+    treasury.fire(made)
+    treasury.feeder().feed()
+    world.write("UPDATE schedule_due SET ask_key = ask_key || '/2'")
+    treasury.turn()
+    assert (set(treasury.states().values()), world.mtn.left) == ({"held"}, [])
+
+
+def test_nobody_is_asked_in_quiet_hours_and_all_are_after_them(world: World, treasury: Treasury) -> None:
+    made = treasury.schedule(payers(2))
+    treasury.sign()
+    treasury.fire(made)
+    night_ends_ms = world.clock.now_ms() + 3_600_000
+    zones: list[str] = []
+
+    def quiet(zone: str, now_ms: int) -> int | None:
+        zones.append(zone)
+        return night_ends_ms if now_ms < night_ends_ms else None
+
+    world.parts = replace(world.parts, quiet_until=quiet)
+    world.write("UPDATE schedule_due SET zone = 'Europe/Paris' WHERE payer_id = 'P1'")
+    treasury.turn()
+    assert (set(treasury.states().values()), world.mtn.left) == ({"accepted"}, [])
+    assert set(zones) == {"Africa/Kampala", "Europe/Paris"}
+    assert world.rows("SELECT DISTINCT due_at_ms FROM payment") == [night_ends_ms]
+    world.clock.on(3_600)
+    treasury.turn()
+    assert len(world.mtn.left) == 2

@@ -1,6 +1,7 @@
 """Schedules on a world's ledger: a list of payers that an approver has signed for, periods that fire; what tests of schedules share."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.ledger_world import World
@@ -10,8 +11,13 @@ from momo_worker.ledger import schedule_dues, schedules
 from momo_worker.ledger.schedules import DecidedPeriod, Payer, Schedule
 from momo_worker.payment.payment import Product
 from momo_worker.runs.feeding import Feeder
+from momo_worker.schedules.asking_again import Policy
+from momo_worker.schedules.firing import Firing
+from momo_worker.schedules.following import Following
 from momo_worker.schedules.mandating import Mandated, sign_mandate
+from momo_worker.schedules.quiet import QuietHours
 from momo_worker.schedules.rounds import make_round
+from momo_worker.settings_schedules import Etiquette
 
 ID = "3f1c8a52-6d0e-4b7a-9a57-2f6d1f0c9e11"
 FEES = "fees"
@@ -78,6 +84,33 @@ class Treasury:
             schedules.add_period(tx, made.id, decided)
             schedule_dues.snapshot(tx, made.id, period)
             make_round(tx, self.world.parts, made, period)
+
+    def firing(self, world: World | None = None) -> Firing:
+        """A pump's loop that decides periods."""
+        return Firing((world or self.world).parts)
+
+    def following(self, policy: Policy | None = None, quiet: QuietHours | None = None) -> Following:
+        """A pump's loop that concludes asks and asks again."""
+        return Following(self.world.parts, Etiquette(policy or Policy(), quiet))
+
+    def at(self, text: str) -> None:
+        """Turn the clock forward to a moment, `2026-12-05T06:00`, in UTC."""
+        there_ms = round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+        assert there_ms >= self.world.clock.now_ms(), text
+        self.world.clock.on((there_ms - self.world.clock.now_ms()) / 1000)
+
+    def payer_events(self) -> list[tuple[str, str]]:
+        """What was told of schedules, with the payer or the period it is about."""
+        found = [event for event in self.world.events() if event["type"].startswith("momo.schedule.")]
+        return [
+            (event["type"].removeprefix("momo.schedule."), event["data"].get("payer_id") or event["data"]["period"])
+            for event in found
+        ]
+
+    def dues(self) -> dict[str, str]:
+        """Where each payer stands, by period and id."""
+        rows = self.world.rows("SELECT period, payer_id, state FROM schedule_due ORDER BY period, payer_id")
+        return {f"{period} {payer}": state for period, payer, state in rows}
 
     def feeder(self) -> Feeder:
         return self.office.feeder()

@@ -25,6 +25,7 @@ from momo_worker.scrubbing import register_basic, register_secret
 from momo_worker.settings_accounts import Read, loopback, read_accounts, read_markets
 from momo_worker.settings_check import CheckRules, read_check
 from momo_worker.settings_problems import Problems, SettingsError
+from momo_worker.settings_schedules import Etiquette, read_etiquette
 from momo_worker.settings_schema import RULE_KEYS, SECRET_KEYS, AccountSection, Written, known_variables, rule_of
 
 __all__ = ["EMBEDDED_REDIS_URL", "Settings", "SettingsError", "load"]
@@ -84,6 +85,7 @@ class Settings:
     #: What is kept for fees when a balance is held against what a run needs.
     fee_margin: Decimal
     check: CheckRules
+    etiquette: Etiquette
     #: Sandbox products that have a subscription key and wait for `momo provision`.
     subscription_keys: Mapping[tuple[str, Product], str] = field(repr=False)
 
@@ -259,6 +261,7 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
         check=read_check(
             written.check, _in_ms(written.check.keep_days, DAY, where("check", "keep_days"), problems), where, problems
         ),
+        etiquette=read_etiquette(written.schedules, where, problems),
         subscription_keys=read.subscription_keys,
     )
 

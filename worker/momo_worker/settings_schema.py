@@ -153,6 +153,17 @@ class CheckSection(Section):
     apart_ms: Annotated[int, Field(ge=0, le=60_000)] = 210
 
 
+class SchedulesSection(Section):
+    quiet_hours: str = "20:00-07:00"
+    ask_hours: list[int] = [9, 18]
+    expired_again_hours: int = 3
+    declined_again_days: int = 3
+    declines_max: int = 2
+    asks_max: int = 4
+    pay_days: list[int] = [25, 28, 30, 1]
+    stop_after_days: int = 21
+
+
 class PaceSection(Section):
     look_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().look_apart_ms
     send_apart_ms: Annotated[int, Field(ge=0, le=60_000)] = Pace().send_apart_ms
@@ -209,6 +220,7 @@ class Written(Section):
     rules: RulesSection = RulesSection()  # type: ignore[valid-type]  # made from RULE_KEYS above
     pace: PaceSection = PaceSection()
     approvals: ApprovalsSection = ApprovalsSection()
+    schedules: SchedulesSection = SchedulesSection()
     check: CheckSection = CheckSection()
     accounts: dict[str, AccountSection] = Field(default_factory=dict)
 
@@ -222,6 +234,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "rules": RulesSection,
     "pace": PaceSection,
     "approvals": ApprovalsSection,
+    "schedules": SchedulesSection,
     "check": CheckSection,
 }
 

@@ -33,6 +33,8 @@ from momo_worker.payment.envelope import ENVELOPE_PARTS
 from momo_worker.payment.job import FIELDS
 from momo_worker.payment.payment import Product, Work
 from momo_worker.redis_client import connect
+from momo_worker.schedules.local_time import zone_or_utc
+from momo_worker.schedules.quiet import quiet_until
 from momo_worker.settings import Settings
 from momo_worker.streams import LEDGER_KEY
 from momo_worker.tide_copies import TideFile, TideInRedis
@@ -175,6 +177,7 @@ def build(settings: Settings, *, concurrency: int | None = None, claims_redis: b
         render=render,
         tidemark=_tidemark(settings, client, us),
         approvals=approvals_of(settings),
+        quiet_until=lambda zone, now_ms: quiet_until(settings.etiquette.quiet, zone_or_utc(zone), now_ms),
     )
     return House(
         settings,

@@ -4,7 +4,7 @@ Held against what an approver signed: who is asked, for how much at most, and ho
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from momo_worker.approval.mandates import Mandate, MandateAnswer, MandateTerms, PayerLeaf, covers, permits
@@ -12,6 +12,7 @@ from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.schedule_dues import Due
 from momo_worker.ledger.schedules import Schedule, SignedPayer
 from momo_worker.payment.money import AmountError, Currency, parse_amount
 from momo_worker.payment.payment import SCHEDULE_KEYS, Operation, Payment
@@ -33,6 +34,10 @@ class Asked:
     mandate: Mandate | None
     answer: MandateAnswer
     payers: Mapping[str, SignedPayer]
+    #: Who owes what, by the key under which they are asked.
+    dues: Mapping[str, Due]
+    #: Until when a payer isn't asked, by the zone they live in.
+    quiet_until: Callable[[str], int | None]
     #: What this period has collected and is asking for, all its payers together.
     out_minor: int
 
@@ -48,7 +53,7 @@ class Asked:
         if self.out_minor > self.mandate.ceiling_minor:
             why = f"the period {self.period} asks for more than the ceiling that {self.mandate.name} signed"
             return Objection(Answer.STOPPED, why, self.run_id)
-        return self._of_payer(self.mandate, self.schedule, payment, request)
+        return self._of_payer(self.mandate, self.schedule, payment, request) or self._of_due(self.schedule, payment)
 
     def _of_payer(
         self, mandate: Mandate, schedule: Schedule, payment: Payment, request: RenderedRequest
@@ -65,6 +70,15 @@ class Asked:
             return self._tampered(f"asks another number, or for more, than what {mandate.name} signed")
         return None
 
+    def _of_due(self, schedule: Schedule, payment: Payment) -> Objection | None:
+        due = self.dues.get(payment.idempotency_key)
+        if due is None:
+            return self._tampered(f"isn't what the schedule {schedule.name} asks for in {self.period}")
+        if payment.amount_minor > due.outstanding_minor:
+            return Objection(Answer.CANCELLED, "was paid by other means meanwhile", self.run_id)
+        until_ms = self.quiet_until(due.zone or schedule.zone)
+        return Objection(Answer.LATER, "waits for the end of quiet hours", self.run_id, until_ms) if until_ms else None
+
     def _tampered(self, why: str) -> Objection:
         return Objection(Answer.TAMPERED, why, self.run_id)
 
@@ -74,13 +88,26 @@ def read(tx: Tx, parts: Parts, run_id: str, asked_for: tuple[str, str, int], key
     schedule_id, period, _ = asked_for
     schedule = schedules.find(tx, schedule_id)
     if schedule is None:
-        return Asked(run_id, None, period, None, MandateAnswer(), {}, 0)
+        return Asked(run_id, None, period, None, MandateAnswer(), {}, {}, lambda _zone: None, 0)
     mandate = schedules.mandate_of(tx, schedule_id)
     terms = terms_of(schedule, str(parts.namespace), pin)
     answer = permits(terms, mandate, parts.approvals.people(), maker=schedule.maker)
     key_ids = {payer_of_key(key, schedule_id, period) or "" for key in keys}
     payers = schedules.signed_payers(tx, schedule_id, sorted(key_ids))
-    return Asked(run_id, schedule, period, mandate, answer, payers, schedule_dues.out_minor(tx, schedule_id, period))
+    dues = schedule_dues.by_ask_keys(tx, schedule_id, period, keys)
+    out_minor = schedule_dues.out_minor(tx, schedule_id, period)
+    now_ms = tx.now_ms
+    return Asked(
+        run_id,
+        schedule,
+        period,
+        mandate,
+        answer,
+        payers,
+        dues,
+        lambda zone: parts.quiet_until(zone, now_ms),
+        out_minor,
+    )
 
 
 def payer_of_key(key: str, schedule_id: str, period: str) -> str | None:

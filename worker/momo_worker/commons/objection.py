@@ -24,3 +24,5 @@ class Objection:
     answer: Answer
     why: str
     run_id: str = ""
+    #: Until when it waits, where that is known; 0 for a minute.
+    until_ms: int = 0

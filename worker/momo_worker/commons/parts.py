@@ -73,6 +73,10 @@ class Approvals:
     maker_signs: bool = True
 
 
+def _never_quiet(_zone: str, _now_ms: int) -> int | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything the steps are made with."""
@@ -91,3 +95,5 @@ class Parts:
     render: Callable[..., RenderedRequest]
     tidemark: Tidemark = field(default_factory=Tidemark)
     approvals: Approvals = Approvals()
+    #: Until when schedules ask nobody, in milliseconds, by a zone's name and the ledger's time; None while they may.
+    quiet_until: Callable[[str, int], int | None] = _never_quiet

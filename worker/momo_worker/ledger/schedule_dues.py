@@ -32,6 +32,8 @@ class Due:
     why: str
     ask: int
     ask_key: str | None
+    attempt: int
+    tries: int
     declines: int
     first_asked_at_ms: int | None
     again_at_ms: int | None
@@ -42,13 +44,18 @@ class Due:
         """What is still owed."""
         return max(0, self.amount_minor - self.collected_minor - self.settled_minor)
 
+    @property
+    def overpaid_minor(self) -> int:
+        """What came in above what was owed."""
+        return max(0, self.collected_minor + self.settled_minor - self.amount_minor)
+
 
 _COLUMNS = tuple(schedule_due.c[each.name] for each in fields(Due))
 
 _SNAPSHOT = text(
     "INSERT INTO schedule_due (schedule_id, period, payer_id, key_id, name, msisdn, zone, amount_minor, collected_minor, "
-    "settled_minor, state, why, ask, declines, state_since_ms) "
-    "SELECT schedule_id, :period, payer_id, key_id, name, msisdn, zone, amount_minor, 0, 0, 'due', '', 0, 0, :now "
+    "settled_minor, state, why, ask, attempt, tries, declines, state_since_ms) "
+    "SELECT schedule_id, :period, payer_id, key_id, name, msisdn, zone, amount_minor, 0, 0, 'due', '', 0, 0, 0, 0, :now "
     "FROM schedule_payer WHERE schedule_id = :schedule"
 )
 
@@ -80,7 +87,7 @@ _ROWS = text(
     f"{_MAY_ASK}"
 )
 _TAKE = text(
-    f"UPDATE schedule_due SET ask_key = {_KEY.replace('d.', '')}, ask = ask + 1, state = 'asked', why = '', "  # noqa: S608
+    f"UPDATE schedule_due SET ask_key = {_KEY.replace('d.', '')}, ask = ask + 1, attempt = 0, state = 'asked', why = '', "  # noqa: S608
     "again_at_ms = NULL, first_asked_at_ms = coalesce(first_asked_at_ms, :now), state_since_ms = :now "
     "WHERE schedule_id = :schedule AND period = :period AND state = 'due' AND payer_id IN "
     "(SELECT row_id FROM run_row WHERE run_id = :run)"
@@ -100,6 +107,41 @@ def write_rows(tx: Tx, schedule_id: str, period: str, account: str, run_id: str)
     count = tx.conn.execute(_ROWS, values).rowcount
     tx.conn.execute(_TAKE, values)
     return count
+
+
+_STOP_OPTED_OUT = text(
+    "UPDATE schedule_due SET state = 'stopped', why = 'has opted out of being asked', again_at_ms = NULL, state_since_ms = :now "
+    "WHERE schedule_id = :schedule AND period = :period AND state IN ('due', 'waiting') "
+    "AND EXISTS (SELECT 1 FROM opt_out AS o WHERE o.msisdn = schedule_due.msisdn AND o.account IN ('', :account))"
+)
+
+
+def stop_opted_out(tx: Tx, schedule_id: str, period: str, account: str) -> int:
+    """Ask those no more who don't want to be asked; what they owe stays outstanding. Returns how many those are."""
+    values = {"schedule": schedule_id, "period": period, "account": account, "now": tx.now_ms}
+    return tx.conn.execute(_STOP_OPTED_OUT, values).rowcount
+
+
+_STILL_DUE = text(
+    "SELECT count(*), coalesce(sum(amount_minor - collected_minor - settled_minor), 0) FROM schedule_due "
+    "WHERE schedule_id = :schedule AND period = :period AND state = 'due'"
+)
+
+
+def still_due(tx: Tx, schedule_id: str, period: str) -> tuple[int, int]:
+    """How many of a period are to be asked and aren't, and for how much together."""
+    row = tx.conn.execute(_STILL_DUE, {"schedule": schedule_id, "period": period}).one()
+    return int(row[0]), int(row[1])
+
+
+_HELD = text(
+    "UPDATE schedule_due SET why = :why WHERE schedule_id = :schedule AND period = :period AND state = 'due' AND why <> :why"
+)
+
+
+def mark_held(tx: Tx, schedule_id: str, period: str, why: str) -> int:
+    """Say why those who aren't asked aren't; returns of how many that wasn't said before."""
+    return tx.conn.execute(_HELD, {"schedule": schedule_id, "period": period, "why": why}).rowcount
 
 
 def add_round(tx: Tx, run_id: str, schedule_id: str, period: str, number: int) -> None:
@@ -173,6 +215,18 @@ def due_of(tx: Tx, schedule_id: str, period: str, payer_id: str, *, lock: bool =
     return None if row is None else Due(*row)
 
 
+def by_ask_keys(tx: Tx, schedule_id: str, period: str, keys: Sequence[str]) -> dict[str, Due]:
+    """Who owes what of a period, by the keys under which they are asked now."""
+    statement = select(*_COLUMNS).where(
+        schedule_due.c.schedule_id == schedule_id,
+        schedule_due.c.period == period,
+        schedule_due.c.state == "asked",
+        schedule_due.c.ask_key.in_(list(keys)),
+    )
+    found = [Due(*row) for row in tx.conn.execute(statement)]
+    return {due.ask_key or "": due for due in found}
+
+
 def change(tx: Tx, due: Due, **values: object) -> None:
     """Write fields of what a payer owes; `state` brings its moment along."""
     if "state" in values:
@@ -199,12 +253,40 @@ class Ended:
     attempt: int
 
 
+_WITHOUT_PAYMENT = text(
+    "SELECT d.payer_id, d.schedule_id, d.period, r.state FROM run AS r JOIN schedule_round AS o ON o.run_id = r.id "
+    "JOIN schedule_due AS d ON d.schedule_id = o.schedule_id AND d.period = o.period AND d.state = 'asked' "
+    "JOIN run_row AS w ON w.run_id = r.id AND w.key = d.ask_key "
+    "WHERE r.state IN ('stopped', 'cancelled', 'completed', 'settled') "
+    "AND NOT EXISTS (SELECT 1 FROM payment AS p WHERE p.account = r.account AND p.idempotency_key = d.ask_key) "
+    "ORDER BY d.schedule_id, d.period, d.payer_id LIMIT :limit"
+)
+
+
+def without_payment(tx: Tx, *, limit: int) -> list[Due]:
+    """Those whose ask never became a payment and never will: its run was cancelled, or intake refused the row."""
+    rows = tx.conn.execute(_WITHOUT_PAYMENT, {"limit": limit}).all()
+    found = [due_of(tx, row[1], row[2], row[0]) for row in rows]
+    return [due for due in found if due is not None]
+
+
+_STOP_ALL = text(
+    "UPDATE schedule_due SET state = 'stopped', why = :why, again_at_ms = NULL, state_since_ms = :now "
+    "WHERE schedule_id = :schedule AND state IN ('due', 'waiting')"
+)
+
+
+def stop_all(tx: Tx, schedule_id: str, why: str) -> int:
+    """Ask nobody of a schedule any more; what they owe stays outstanding. Returns how many would have been."""
+    return tx.conn.execute(_STOP_ALL, {"schedule": schedule_id, "why": why, "now": tx.now_ms}).rowcount
+
+
 _D_COLUMNS = ", ".join(f"d.{each.name}" for each in fields(Due))
 _ENDED = text(
     f"SELECT {_D_COLUMNS}, p.account, p.id, p.state, p.reason_code, p.reason_message, p.amount_minor, p.attempt "  # noqa: S608
     "FROM schedule_due AS d JOIN schedule AS s ON s.id = d.schedule_id "
     "JOIN payment AS p ON p.account = s.account AND p.idempotency_key = d.ask_key "
-    "WHERE d.state = 'asked' AND p.state IN :final ORDER BY d.schedule_id, d.period, d.payer_id LIMIT :limit"
+    "WHERE d.state = 'asked' AND p.state IN :final AND p.attempt > d.attempt ORDER BY d.schedule_id, d.period, d.payer_id LIMIT :limit"
 ).bindparams(bindparam("final", expanding=True))
 
 

@@ -144,6 +144,9 @@ schedule_due = Table(
     # Which ask is or was the last: its payment's key, and how many there were; the first is the schedule's, later ones follow a settlement.
     Column("ask", Integer, nullable=False),
     Column("ask_key", String(128)),
+    # Of the last ask: which attempt was concluded; and over all asks how many failed, and how many of those by the payer's own no.
+    Column("attempt", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
     Column("declines", Integer, nullable=False),
     Column("first_asked_at_ms", BigInteger),
     Column("again_at_ms", BigInteger),

@@ -204,10 +204,24 @@ def periods_of(tx: Tx, schedule_id: str, *, limit: int = 1_000_000) -> list[Deci
 
 
 def last_end(tx: Tx, schedule_id: str) -> str | None:
-    """The last day of the latest period that was decided; what is decided next begins after it (money-review H1)."""
+    """The last day of the latest period that was decided; what an edit changes begins after it (money-review H1)."""
     statement = select(func.max(schedule_period.c.ends_on)).where(schedule_period.c.schedule_id == schedule_id)
     found: str | None = tx.conn.execute(statement).scalar_one()
     return found
+
+
+def decided_names(tx: Tx, schedule_id: str, after_day: str) -> frozenset[str]:
+    """The periods that begin after a day and were decided."""
+    columns = schedule_period.c
+    statement = select(columns.period).where(columns.schedule_id == schedule_id, columns.begins_on > after_day)
+    return frozenset(row[0] for row in tx.conn.execute(statement))
+
+
+def is_decided(tx: Tx, schedule_id: str, period: str) -> bool:
+    """Whether it was decided what becomes of a period."""
+    columns = schedule_period.c
+    statement = select(columns.period).where(columns.schedule_id == schedule_id, columns.period == period)
+    return tx.conn.execute(statement).first() is not None
 
 
 def add_period(tx: Tx, schedule_id: str, decided: DecidedPeriod) -> None:

@@ -20,6 +20,8 @@ from momo_worker.pump.loops import OUTLIVED, Loop, Pump
 from momo_worker.pump.recovering import Recovering
 from momo_worker.pump.release import release_due
 from momo_worker.runs.feeding import Feeder
+from momo_worker.schedules.firing import Firing
+from momo_worker.schedules.following import Following
 from momo_worker.steps import intake, outcome, polling, recovery
 from momo_worker.steps.relay import Forgetting, Relay
 from momo_worker.steps.rescue import Rescue
@@ -171,6 +173,8 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
     feeder = Feeder(
         parts, doors.take_rows, house.clients.available_minor, house.settings.run_ahead_rows, house.settings.fee_margin
     )
+    firing = Firing(parts)
+    following = Following(parts, house.settings.etiquette)
     release_loop = Loop("release", lambda: release_due(parts, lambda message: hand_over(house.celery, message)), 0.25)
     relay_loop = Loop("relay", relay.publish, 0.2)
     doors.release, doors.relay = release_loop, relay_loop
@@ -180,6 +184,8 @@ def loops_of(house: House, consumer: str) -> tuple[list[Loop], Relay]:
         Loop("take_over", doors.take_over, 5.0),
         Loop("waiting", doors.retry_waiting, 10.0),
         Loop("runs", feeder.feed, 0.5),
+        Loop("schedules", firing.fire, 2.0),
+        Loop("asks", following.follow, 2.0),
         release_loop,
         relay_loop,
         Loop("rescue", rescue.run, 1.0),

@@ -31,6 +31,11 @@ def zone_of(name: str) -> ZoneInfo:
     raise ZoneError(f"there is no time zone {name!r}", close)
 
 
+def zone_or_utc(name: str) -> ZoneInfo:
+    """The same of what was read when it was written: if somebody has changed it since, one payer mustn't stop the others."""
+    return ZoneInfo(name if name in _names() else "UTC")
+
+
 def local(zone: ZoneInfo, moment_ms: int) -> datetime:
     """What clocks in the zone show at a moment."""
     # Whole seconds by division, so that no float comes near a boundary.

@@ -182,8 +182,10 @@ def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going], sends: Mapping[str,
                 stopped[payment.id] = ended
             continue
         # Nothing of the row is wrong: the run waits for people, or for a process that knows them.
-        later = payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE)
-        stopped[payment.id] = Change(payment, later, alert=f"a run's rows aren't sent: {objection.why}")
+        later = payment.but(released_until_ms=None, due_at_ms=objection.until_ms or tx.now_ms + MINUTE)
+        # What ends by itself at a known hour needs nobody.
+        alert = None if objection.until_ms else f"a run's rows aren't sent: {objection.why}"
+        stopped[payment.id] = Change(payment, later, alert=alert)
         if objection.answer is Answer.STOPPED:
             _pause_run(tx, parts, payment, objection)
     return stopped

@@ -114,6 +114,8 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("ask", sa.Integer(), nullable=False),
         sa.Column("ask_key", sa.String(length=128), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("declines", sa.Integer(), nullable=False),
         sa.Column("first_asked_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("again_at_ms", sa.BigInteger(), nullable=True),

@@ -1,0 +1,210 @@
+"""Periods whose moment has come are decided, once: fired with a snapshot of payers, or told as missed or skipped. Asks nobody itself.
+
+Any number of pumps may do it: the schedule's row is locked, what was decided is read once more, and a period is unique.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import recovery, schedule_dues, schedules
+from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.schedules import DecidedPeriod, Schedule
+from momo_worker.payment.events import rfc3339
+from momo_worker.payment.money import format_amount
+from momo_worker.payment.rules import HOUR, MINUTE
+from momo_worker.payment.transitions import ScheduleEventType
+from momo_worker.schedules import planning, telling
+from momo_worker.schedules.catching_up import CatchUp, catch_up_of, decide
+from momo_worker.schedules.periods import Period
+from momo_worker.schedules.problems import ScheduleError
+from momo_worker.schedules.rounds import make_round
+
+log = structlog.get_logger(__name__)
+
+#: A clock that went so far ahead of the time that has passed isn't believed ...
+_JUMP_MS = 2 * MINUTE
+#: ... until it has stood there for so long: one that is set right again must not have asked a whole school.
+_BELIEVED_AFTER_SECONDS = 600.0
+#: How long a schedule that can't be read is left alone: somebody was woken.
+_UNREADABLE_MS = 10 * MINUTE
+#: Where a period stands once it was decided.
+FIRED, MISSED, SKIPPED = "fired", "missed", "skipped"
+
+
+@dataclass(slots=True)
+class Firing:
+    """One pass over all active schedules; kept by a pump, since what fires when is worked out once."""
+
+    parts: Parts
+    #: When something of a schedule is to be decided next, for the schedule as it stands.
+    _next: dict[Schedule, int] = field(default_factory=dict)
+    _seen: tuple[int, float] | None = None
+    _doubted_since: float | None = None
+
+    def fire(self) -> int:
+        """Decide every period whose moment has come; returns how many fired."""
+        with self.parts.ledger.read() as tx:
+            if recovery.current(tx) is not None:
+                return 0
+            now_ms = tx.now_ms
+            found = [one for one in schedules.listed(tx) if one.state == "active"]
+        if not self._believes(now_ms):
+            return 0
+        self._next = {one: self._next[one] for one in found if one in self._next}
+        return sum(self._fire_schedule(one, now_ms) for one in found if now_ms >= self._next.get(one, 0))
+
+    def _believes(self, now_ms: int) -> bool:
+        """Whether the ledger's clock went no further than the time that has passed here."""
+        elapsed = self.parts.clock.elapsed()
+        if self._seen is not None:
+            ahead_ms = now_ms - self._seen[0] - (elapsed - self._seen[1]) * 1000
+            if abs(ahead_ms) > _JUMP_MS:
+                self._doubted_since = elapsed
+                log.warning(
+                    "the ledger's clock jumped; schedules wait until it has stood",
+                    seconds=round(ahead_ms / 1000),
+                    action="waits",
+                )
+        self._seen = (now_ms, elapsed)
+        if self._doubted_since is not None and elapsed - self._doubted_since >= _BELIEVED_AFTER_SECONDS:
+            self._doubted_since = None
+        return self._doubted_since is None
+
+    def _fire_schedule(self, schedule: Schedule, now_ms: int) -> int:
+        with self.parts.ledger.read() as tx:
+            known = schedules.decided_names(tx, schedule.id, schedule.after_day)
+        try:
+            ready = planning.to_decide(schedule, known, now_ms)
+            upcoming = planning.next_moment_ms(schedule, now_ms)
+            policy = catch_up_of(schedule.catch_up)
+        except ScheduleError as error:
+            self._next[schedule] = now_ms + _UNREADABLE_MS
+            _say_unreadable(schedule, error)
+            return 0
+        fired = sum(self._decide(schedule, verdict) for verdict in _verdicts(ready, now_ms, policy))
+        # Not farther than an hour: a clock that is set back must not leave a period waiting for long.
+        self._next[schedule] = min(now_ms + HOUR if upcoming is None else upcoming, now_ms + HOUR)
+        return fired
+
+    def _decide(self, schedule: Schedule, verdict: "_Verdict") -> int:
+        period = verdict.period
+        with self.parts.ledger.write() as tx:
+            now = schedules.find(tx, schedule.id, lock=True)
+            # Somebody has edited or paused it, another pump was first, or a recovery has begun.
+            if now is None or now != schedule or recovery.current(tx) is not None:
+                return 0
+            if schedules.is_decided(tx, schedule.id, period.name):
+                return 0
+            if verdict.state == FIRED:
+                self._fire(tx, now, period)
+            else:
+                self._leave_out(tx, now, verdict)
+        log.info(
+            "a period of a schedule was decided",
+            schedule=schedule.name,
+            period=period.name,
+            action=verdict.state,
+            why=verdict.why,
+        )
+        return int(verdict.state == FIRED)
+
+    def _fire(self, tx: Tx, schedule: Schedule, period: Period) -> None:
+        count, total_minor = schedules.count_payers(tx, schedule.id)
+        schedules.add_period(tx, schedule.id, _decided(_Verdict(period, FIRED), count, total_minor, tx.now_ms))
+        schedule_dues.snapshot(tx, schedule.id, period.name)
+        asked = ask(tx, self.parts, schedule, period.name)
+        telling.tell(
+            tx,
+            self.parts,
+            schedule,
+            ScheduleEventType.FIRED,
+            period.name,
+            {
+                "payers": count,
+                "total": format_amount(total_minor, schedule.exponent),
+                "due_on": period.moved.isoformat(),
+                "asked": asked,
+            },
+        )
+
+    def _leave_out(self, tx: Tx, schedule: Schedule, verdict: "_Verdict") -> None:
+        schedules.add_period(tx, schedule.id, _decided(verdict, 0, 0, tx.now_ms))
+        period = verdict.period
+        kind = ScheduleEventType.SKIPPED if verdict.state == SKIPPED else ScheduleEventType.MISSED
+        data = {"due_on": period.moved.isoformat(), "due_at": rfc3339(period.fires_at_ms), "why": verdict.why}
+        telling.tell(tx, self.parts, schedule, kind, period.name, data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What becomes of one period."""
+
+    period: Period
+    state: str
+    why: str = ""
+
+
+def _verdicts(ready: Sequence[Period], now_ms: int, policy: CatchUp) -> list[_Verdict]:
+    """What becomes of each, the oldest first: a kill half-way leaves the later ones for the next pass."""
+    decided = decide(ready, now_ms, policy)
+    found = [
+        *(_Verdict(period, FIRED) for period in decided.fire),
+        *(_Verdict(one.period, MISSED, one.reason) for one in decided.missed),
+        *(_Verdict(one.period, SKIPPED, one.reason) for one in decided.skipped),
+    ]
+    return sorted(found, key=lambda verdict: verdict.period.begins)
+
+
+def _say_unreadable(schedule: Schedule, error: ScheduleError) -> None:
+    log.error(
+        "a schedule can't be read",
+        schedule=schedule.name,
+        action="stopped",
+        why=error.reason,
+        advice=f"{error.advice}, with `momo schedule edit`; periods that pass meanwhile are caught up",
+    )
+
+
+def ask(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> int:
+    """Ask everybody of a period who may be asked now, and tell who waits for a signature; returns how many are asked."""
+    schedule_dues.stop_opted_out(tx, schedule.id, period, schedule.account)
+    run = make_round(tx, parts, schedule, period)
+    left, left_minor = schedule_dues.still_due(tx, schedule.id, period)
+    if left and schedule_dues.mark_held(tx, schedule.id, period, _WAITS):
+        telling.tell(
+            tx,
+            parts,
+            schedule,
+            ScheduleEventType.HELD,
+            period,
+            {
+                "payers": left,
+                "total": format_amount(left_minor, schedule.exponent),
+                "reason": _WAITS,
+                "advice": f"momo schedule approve {schedule.name}",
+            },
+            moment=str(tx.now_ms),
+        )
+    return 0 if run is None else run.rows
+
+
+_WAITS = "waits for an approver's signature: not on the signed list, above its amounts, or above the ceiling"
+
+
+def _decided(verdict: _Verdict, payers: int, total_minor: int, now_ms: int) -> DecidedPeriod:
+    period = verdict.period
+    return DecidedPeriod(
+        period.name,
+        period.begins.isoformat(),
+        period.ends.isoformat(),
+        period.nominal.isoformat(),
+        period.fires_at_ms,
+        verdict.state,
+        verdict.why,
+        payers,
+        total_minor,
+        now_ms,
+    )
