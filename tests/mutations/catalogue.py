@@ -1,6 +1,6 @@
 """All mutations, in the order of the rules. Nothing but data."""
 
-from tests.mutations import deciding, keeping, people, refusing, restoring, sending, signing
+from tests.mutations import asking, deciding, keeping, people, refusing, restoring, sending, signing
 
 MUTATIONS = (
     *sending.MUTATIONS,
@@ -10,4 +10,5 @@ MUTATIONS = (
     *restoring.MUTATIONS,
     *refusing.MUTATIONS,
     *signing.MUTATIONS,
+    *asking.MUTATIONS,
 )

@@ -19,8 +19,8 @@ MUTATIONS = (
             ),
             Edit(
                 _RECORDING,
-                "        told.append(Told(replace(change, after=after) if edge.event else change, edge))",
-                "        told.append(Told(replace(change, after=after) if edge.event else change, edge, events.pop() if events else None))",
+                "        told.append(Told(replace(change, after=after), edge))",
+                "        told.append(Told(replace(change, after=after), edge, events.pop() if events else None))",
             ),
             Edit(
                 _RECORDING,

@@ -15,6 +15,7 @@ from tests.simulation.checkers import (
     liveness,
     mtn_said,
     one_movement,
+    open_prompts,
     pace,
     pauses,
     proven_failure,
@@ -52,6 +53,7 @@ CHECKERS = (
     mtn_said,
     pace,
     taken,
+    open_prompts,
 )
 
 

@@ -76,7 +76,7 @@ def test_the_procfile_runs_commands_that_exist() -> None:
 
 @pytest.mark.parametrize("path", PROSE, ids=names)
 def test_a_command_that_a_text_names_exists(path: Path) -> None:
-    named = set(re.findall(r"(?:^|[\s`(/])momo ([a-z]+)\b(?!/)", code_of(text_of(path)), re.MULTILINE))
+    named = set(re.findall(r"(?:^|[\s`(/])momo ([a-z]+(?:-[a-z]+)*)\b(?!/)", code_of(text_of(path)), re.MULTILINE))
     assert named <= {*COMMANDS, *LATER}
 
 

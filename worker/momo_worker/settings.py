@@ -39,8 +39,14 @@ METRICS_PORT_WORKER = 9474
 _TIME_MS_MAX = 3650 * DAY
 _URL_KEYS = frozenset({"database_url", "redis_url"})
 
-#: Where real money moves, these rules may be made stricter than their defaults and never laxer (M1, M5, M13).
-_NO_LESS = ("not_found_needed", "not_found_apart_seconds", "not_found_grace_seconds", "resolve_after_hours")
+#: Where real money moves, these rules may be made stricter than their defaults and never laxer (M1, M5, M13; one open prompt).
+_NO_LESS = (
+    "not_found_needed",
+    "not_found_apart_seconds",
+    "not_found_grace_seconds",
+    "resolve_after_hours",
+    "prompt_minutes",
+)
 _NO_MORE = ("permit_age_ms", "permission_age_minutes", "sends_max", "send_window_hours", "attempts_max")
 
 
@@ -385,5 +391,5 @@ def _refuse_laxer(section: BaseModel, where: _Where, problems: Problems) -> None
             problems.add(
                 where("rules", key),
                 f"{value} is laxer than {default}, and real money moves here",
-                f"set {side} {default}: these numbers keep a payment from being made twice",
+                f"set {side} {default}: these numbers keep a payment from being made twice, and a person from being asked twice",
             )

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "run": _entry("Pay many people from a file: import, approve, release, watch.", "run", "run"),
     "approver": _entry("Say who may make and who may approve runs.", "approver", "approver"),
     "results": _entry("Follow the results that applications read, or publish them once more.", "results", "results"),
+    "opt-out": _entry("Say who is never asked to pay.", "opt_out", "opt_out"),
     "pause": _entry("Stop sending at once: the kill switch.", "stops", "pause"),
     "resume": _entry("Lift a pause.", "stops", "resume"),
     "recover": _entry("Show a restored ledger's recovery, and end it.", "recover", "recover"),

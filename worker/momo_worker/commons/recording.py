@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from momo_worker.commons import prompts
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import desk, installation, moves, stops
 from momo_worker.ledger.engine import Tx
@@ -49,7 +50,8 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
                 told.append(Told(change, None))
             continue
         edge = edge_for(change.before.state, change.after.state, change.trigger)
-        after = change.after.but(sequence=change.before.sequence + 1) if edge.event else change.after
+        after = prompts.no_longer_waiting(change.after)
+        after = after.but(sequence=change.before.sequence + 1) if edge.event else after
         pairs.append((change.before, after))
         transitions.append(_transition(change, after))
         if edge.event:
@@ -57,7 +59,7 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
             # Read here and not kept: a recovery raises it under running processes.
             epoch = installation.epoch(tx) if epoch is None else epoch
             events.append(payment_event(parts.namespace, epoch, after, edge.event, tx.now_ms, reason))
-        told.append(Told(replace(change, after=after) if edge.event else change, edge))
+        told.append(Told(replace(change, after=after), edge))
     moves.write_payments(tx, pairs)
     moves.add_transitions(tx, transitions)
     moves.add_events(tx, events)
@@ -67,6 +69,8 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
             _consequences(tx, parts, item)
             if item.change.trigger is Trigger.CONTRADICTION:
                 told += _stop_successor(tx, parts, item.change)
+    # Last, since a claim that waits for a number holds payments that may have been locked above.
+    prompts.free(tx, [item.change for item in told if item.edge])
     return told
 
 
@@ -99,7 +103,7 @@ def _reason(parts: Parts, change: Change, after: Payment) -> dict[str, str] | No
         retried = after.state is State.FAILED
         return {
             "code": NOT_SENT_CODE,
-            "message": "not_after had come before it could be sent",
+            "message": after.reason_message or "not_after had come before it could be sent",
             "advice": "nothing moved; " + ("the failure before this attempt stands" if retried else "send a new job"),
         }
     if change.trigger in (Trigger.CANCELLED, Trigger.RETRY_CANCELLED):

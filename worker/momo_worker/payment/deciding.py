@@ -9,6 +9,9 @@ from momo_worker.payment.rules import Rules
 from momo_worker.payment.transitions import CAUSES_MTN_MAY_END, FINAL_STATES, HeldCause, State, Trigger
 
 NOT_SENT_CODE = "NOT_SENT_IN_TIME"
+#: Why a collection that is accepted isn't sent yet: at most one stands open on a phone.
+PROMPT_OPEN_CODE = "PROMPT_OPEN"
+PROMPT_OPEN_MESSAGE = "another collection is open on this number"
 #: Ended by a person's word.
 RESOLVED_CODE = "RESOLVED"
 
@@ -49,7 +52,8 @@ def ended(payment: Payment, to: State, now_ms: int, code: str | None, message: s
 def expired(payment: Payment, now_ms: int) -> Change:
     """Not sent in time. What was never sent is cancelled; a retry leaves the payment as failed as it was before."""
     to = State.CANCELLED if payment.attempt == 1 else State.FAILED
-    return Change(payment, ended(payment, to, now_ms, NOT_SENT_CODE, None), Trigger.EXPIRED)
+    why = f"{PROMPT_OPEN_MESSAGE} when its time was over" if payment.reason_code == PROMPT_OPEN_CODE else None
+    return Change(payment, ended(payment, to, now_ms, NOT_SENT_CODE, why), Trigger.EXPIRED, detail=why)
 
 
 def held(payment: Payment, cause: HeldCause, now_ms: int, rules: Rules, rng: random.Random) -> Payment:

@@ -79,6 +79,13 @@ class Rules:
     about_us_delay_ms: int = 2 * MINUTE
     about_us_ceiling_ms: int = 1 * HOUR
 
+    #: How long after the last moment at which it could have been sent a collection keeps its number from being asked again: MTN's
+    #: prompt stands on a phone for five minutes ...
+    prompt_ms: int = 6 * MINUTE
+    #: ... and when another collection on the number tries again, at the till and in bulk.
+    prompt_wait_ms: int = 2 * SECOND
+    prompt_wait_bulk_ms: int = 15 * SECOND
+
     #: Job defaults (6.1): a collect that isn't of a run, and everything else.
     collect_expires_ms: int = 10 * MINUTE
     expires_ms: int = 7 * DAY

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from momo_worker.accounts import Account, SameAgain
-from momo_worker.commons import recording
+from momo_worker.commons import prompts, recording
 from momo_worker.commons.entry import AGAIN, Entry, Taken, run_of
 from momo_worker.commons.limits import count_against_limits, doubted, may_fit_later
 from momo_worker.commons.new_payment import (
@@ -102,6 +102,9 @@ class _Batch:
         fresh, others = self.insert(candidates)
         self.lock_named(fresh)
         freed: set[str] = set()
+        fresh, unasked = self.part_unasked(fresh)
+        for candidate in unasked:
+            freed |= {candidate.payment.id, candidate.payment.replaces or ""}
         # Sorted, since two pumps that count in opposite order would wait for each other's rows.
         for candidate in sorted(fresh, key=lambda one: one.account.name):
             if self.within_limits(candidate):
@@ -111,6 +114,21 @@ class _Batch:
         again = [one for one in others if one.payment.id in freed or (one.payment.replaces or None) in freed]
         self.answer_known([one for one in others if one not in again])
         return again
+
+    def part_unasked(self, fresh: Sequence[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
+        """Refuse new collections from whoever has opted out, and take them back; what is left, and what isn't.
+
+        What a lost ledger may have accepted isn't refused: it is asked about, and at its claim nothing is sent.
+        """
+        asked = [one.payment for one in fresh if not one.entry.again]
+        found = prompts.refusals(self.tx, asked)
+        if not found or recovery.current(self.tx) is not None:
+            return list(fresh), []
+        unasked = [one for one in fresh if one.payment.id in found]
+        for candidate in unasked:
+            intake.take_back(self.tx, candidate.payment)
+            self.reject(candidate.entry, [found[candidate.payment.id]])
+        return [one for one in fresh if one.payment.id not in found], unasked
 
     def lock_named(self, fresh: Sequence[_Candidate]) -> None:
         """Lock what refunds and corrections speak of in one order, before any of it is counted."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from momo_worker.commons import recording, run_pausing, signatures
+from momo_worker.commons import prompts, recording, run_pausing, signatures
 from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
@@ -128,7 +128,10 @@ class _Going:
 
 
 def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], list[_Going]]:
-    """Part what may be sent from what may not: expired, permission lost, crashed too often, without credentials, not to be rendered."""
+    """Part what may be sent from what may not: expired, permission lost, crashed too often, without credentials, not to be rendered.
+
+    And what isn't signed, and whose payer isn't asked now.
+    """
     ids = [payment.id for payment in due]
     sends = moves.sends_of(tx, ids)
     # Of all: one that came back with an answer to a lost claim is in the store though this ledger counts no send of it.
@@ -158,6 +161,7 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
             continue
         going.append(_Going(change, rendered, fresh=True, number=number, claimed_at_ms=tx.now_ms))
     stopped = _unsigned(tx, parts, going, sends)
+    stopped |= _unasked(tx, parts, [one.change for one in going if one.change.before.id not in stopped], sends)
     return [*changes, *stopped.values()], [one for one in going if one.change.before.id not in stopped]
 
 
@@ -191,8 +195,19 @@ def _unsigned(tx: Tx, parts: Parts, going: Sequence[_Going], sends: Mapping[str,
     return stopped
 
 
+def _unasked(tx: Tx, parts: Parts, claims: Sequence[Change], sends: Mapping[str, Sequence[Send]]) -> dict[str, Change]:
+    """What becomes of collections whose payer isn't asked now or ever, by payment id; the numbers of all others are taken."""
+    ended: dict[str, Change] = {}
+    unwanted = prompts.opted_out(tx, [claim.before for claim in claims])
+    for payment in (claim.before for claim in claims if claim.before.id in unwanted):
+        change = _cancelled(tx, parts, payment, sends[payment.id], unwanted[payment.id])
+        if change is not None:
+            ended[payment.id] = change
+    return ended | prompts.hold_back(tx, parts, [claim for claim in claims if claim.before.id not in ended])
+
+
 def _cancelled(tx: Tx, parts: Parts, payment: Payment, sends: Sequence[Send], why: str) -> Change | None:
-    """A row of a cancelled run is cancelled; None for what may be at MTN already, which is followed to its end."""
+    """What is never to be sent is cancelled; None for what may be at MTN already, which is followed to its end."""
     ended = operator.cancel(payment, sends, tx.now_ms, actor="worker", reason=why)
     if isinstance(ended, NotPermitted):
         return None

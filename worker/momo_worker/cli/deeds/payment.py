@@ -8,11 +8,12 @@ from rich.table import Column, Table
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings, simulator_hint
 from momo_worker.cli.deeds.showing import moment, payment_facts, payment_lines, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
-from momo_worker.ledger import desk, views
-from momo_worker.ledger.engine import Ledger
+from momo_worker.ledger import desk, prompts, views
+from momo_worker.ledger.engine import Ledger, Tx
+from momo_worker.ledger.prompts import Prompt
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
-from momo_worker.payment.payment import Payment
+from momo_worker.payment.payment import Operation, Payment, Work
 from momo_worker.payment.transitions import State
 from momo_worker.settings import Settings
 
@@ -60,10 +61,11 @@ def show(name: str, *, account: str | None, full: bool, as_json: bool) -> None:
         payment = one_payment(ledger, settings, name, account)
         with ledger.read() as tx:
             story = views.story(tx, payment)
+            in_the_way = _in_the_way(tx, payment)
     if as_json:
-        say_json(_story_facts(story, full=full))
+        say_json({**_story_facts(story, full=full), "waits_for": _prompt_facts(in_the_way)})
         return
-    for line in [*payment_lines(story.payment, full=full), *_where_it_waits(story.payment)]:
+    for line in [*payment_lines(story.payment, full=full), *_where_it_waits(story.payment, in_the_way)]:
         say(line)
     for line in _story_lines(story):
         say(line)
@@ -86,11 +88,30 @@ def one_payment(ledger: Ledger, settings: Settings, name: str, account: str | No
     return found[0]
 
 
-def _where_it_waits(payment: Payment) -> list[str]:
+def _in_the_way(tx: Tx, payment: Payment) -> Prompt | None:
+    """The collection whose prompt stands on the number that this one is to be sent to."""
+    if payment.operation is not Operation.COLLECT or payment.work is not Work.SEND or payment.msisdn is None:
+        return None
+    place = (payment.account, payment.msisdn)
+    there = prompts.open_on(tx, [place]).get(place)
+    return there if there and there.payment_id != payment.id and there.until_ms > tx.now_ms else None
+
+
+def _prompt_facts(there: Prompt | None) -> dict[str, Any] | None:
+    return {"payment_id": there.payment_id, "until": moment(there.until_ms)} if there else None
+
+
+def _where_it_waits(payment: Payment, in_the_way: Prompt | None) -> list[str]:
     if payment.due_at_ms is None or payment.work is None:
         return []
     what = "to be sent" if payment.work.value == "send" else "to be looked up at MTN"
-    return [f"  due        {what} from {moment(payment.due_at_ms)}"]
+    lines = [f"  due        {what} from {moment(payment.due_at_ms)}"]
+    if in_the_way is not None:
+        until = moment(in_the_way.until_ms)
+        lines.append(
+            f"  waits for  payment {in_the_way.payment_id}, which is open on this number, until {until} at the latest"
+        )
+    return lines
 
 
 def _story_lines(story: views.Story) -> list[str]:
