@@ -109,8 +109,9 @@ def write_rows(tx: Tx, schedule_id: str, period: str, account: str, run_id: str)
     return count
 
 
+OPTED_OUT = "has opted out of being asked"
 _STOP_OPTED_OUT = text(
-    "UPDATE schedule_due SET state = 'stopped', why = 'has opted out of being asked', again_at_ms = NULL, state_since_ms = :now "
+    "UPDATE schedule_due SET state = 'stopped', why = :why, again_at_ms = NULL, state_since_ms = :now "
     "WHERE schedule_id = :schedule AND period = :period AND state IN ('due', 'waiting') "
     "AND EXISTS (SELECT 1 FROM opt_out AS o WHERE o.msisdn = schedule_due.msisdn AND o.account IN ('', :account))"
 )
@@ -118,7 +119,7 @@ _STOP_OPTED_OUT = text(
 
 def stop_opted_out(tx: Tx, schedule_id: str, period: str, account: str) -> int:
     """Ask those no more who don't want to be asked; what they owe stays outstanding. Returns how many those are."""
-    values = {"schedule": schedule_id, "period": period, "account": account, "now": tx.now_ms}
+    values = {"schedule": schedule_id, "period": period, "account": account, "why": OPTED_OUT, "now": tx.now_ms}
     return tx.conn.execute(_STOP_OPTED_OUT, values).rowcount
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, recovery, schedule_dues, schedules
+from momo_worker.ledger import moves, prompts, recovery, schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedule_dues import Due, Ended
 from momo_worker.ledger.schedules import Schedule
+from momo_worker.payment.deciding import NOT_SENT_CODE
 from momo_worker.payment.events import rfc3339
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.operator import CANCELLED_CODE, By
@@ -32,6 +33,7 @@ OVERPAID_RULE = "momo-overpaid-1"
 BY = By("schedule", "the schedule asks again")
 _PIECE = 200
 _NO_REASON = "NO_REASON"
+_TAKEN_BACK = (CANCELLED_CODE, NOT_SENT_CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,13 @@ class Following:
 
     def _failed(self, tx: Tx, schedule: Schedule, due: Due, ended: Ended, *, now_ms: int) -> None:
         code = ended.reason_code or _NO_REASON
+        if code in _TAKEN_BACK:
+            if code == CANCELLED_CODE and ended.amount_minor == due.outstanding_minor:
+                self._stop(tx, schedule, due, "was cancelled before the payer was asked again")
+                return
+            # A retry that never left: the failure before it stands, and was counted.
+            schedule_dues.change(tx, due, state="waiting", attempt=ended.attempt, again_at_ms=now_ms)
+            return
         declines = due.declines + (1 if outcome_of(code) is Outcome.DECLINED else 0)
         happened = Happened(
             code=code,
@@ -195,6 +204,9 @@ class Following:
                 return
             asked = payment_id(self.parts.namespace, schedule.account, due.ask_key or "")
             payment = moves.read(tx, [asked]).get(asked)
+            if prompts.opted_out(tx, [(schedule.account, due.msisdn)]):
+                self._stop(tx, schedule, due, schedule_dues.OPTED_OUT)
+                return
             if payment is not None and not _is_at(payment, due.attempt):
                 schedule_dues.change(tx, due, state="asked", why="", again_at_ms=None)
                 return
