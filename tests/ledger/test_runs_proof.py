@@ -13,8 +13,9 @@ from tests.support.proof_packs import as_lines, members, packed, paid, written_a
 from tests.support.run_office import Office, an_office
 from tests.support.run_story import REFUSED, TAMPERED, a_story
 
-from momo_worker.ledger import run_outcomes
+from momo_worker.ledger import run_checks, run_outcomes
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_checks import CheckVerdict, RowCheck
 from momo_worker.runs.proof import NoProofError, verifier
 from momo_worker.runs.proof_check import check
 
@@ -53,6 +54,28 @@ def test_a_run_in_which_everything_happened_holds_and_its_oddities_are_remarks(
     lines = as_lines(members(path)["transitions.jsonl"])
     assert [line["errors"] for line in lines if line["kind"] == "rejected" and line["place"] == REFUSED + 1]
     assert not any("callback" in json.dumps(line) for line in lines), "the callback's path stays a secret"
+
+
+def test_a_pack_says_for_which_rows_somebody_answers_against_the_check(
+    world: World, office: Office, tmp_path: Path
+) -> None:
+    run = paid(world, office)
+    with world.ledger.write() as tx:
+        run_checks.keep_checks(tx, run.id, [RowCheck(2, CheckVerdict.BLOCK, "other", 20, "NAKATO")])
+        run_checks.override(tx, run.id, 2, reason="her sister's phone", by="ada")
+        at_ms = tx.now_ms
+    path = packed(world, office, run, tmp_path / "a.zip")
+    assert check(str(path)).problems == []
+    (told,) = json.loads(members(path)["run.json"])["overrides"]
+    assert told == {
+        "place": 2,
+        "verdict": "block",
+        "why": "other",
+        "name_at_mtn": "NAKATO",
+        "reason": "her sister's phone",
+        "by": "ada",
+        "at_ms": at_ms,
+    }
 
 
 def test_the_packs_own_verifier_needs_nothing_of_ours(world: World, office: Office, tmp_path: Path) -> None:

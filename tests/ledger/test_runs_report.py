@@ -15,8 +15,11 @@ from tests.support.run_story import CANCELLED, FAILED, REFUSED, ROWS, TAMPERED, 
 
 from momo_worker.cli.deeds import run_report
 from momo_worker.cli.saying import AnswerIsNo
+from momo_worker.ledger import run_checks
+from momo_worker.ledger.run_checks import CheckVerdict, RowCheck
 from momo_worker.ledger.runs import Run
-from momo_worker.runs.outcomes import Outcome, Totals, outcomes
+from momo_worker.runs.names import Likeness
+from momo_worker.runs.outcomes import OVERRIDES_KEPT, Outcome, Totals, outcomes
 from momo_worker.runs.releasing import cancel_run
 from momo_worker.runs.report import COLUMNS
 
@@ -159,6 +162,64 @@ def test_numbers_are_masked_in_every_form_unless_they_are_asked_for(
             str(list(book["Rows"].iter_rows(values_only=True))),
         ]
         assert ["256772100000" in text for text in texts] == [full] * 3
+
+
+def answered(world: World, run: Run, *places: int, reason: str = "her sister's phone") -> None:
+    """The check blocks these rows, and ada answers for them."""
+    blocks = [RowCheck(place, CheckVerdict.BLOCK, Likeness.OTHER, 20, "NAKATO SARAH") for place in places]
+    with world.ledger.write() as tx:
+        run_checks.keep_checks(tx, run.id, blocks)
+        for place in places:
+            run_checks.override(tx, run.id, place, reason=reason, by="ada")
+
+
+def test_who_answers_for_a_row_against_the_check_stands_in_every_form(
+    world: World, office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_story(world, office)
+    answered(world, run, FAILED + 1)
+    paths = written(world, tmp_path, "csv", "xlsx", "html")
+    rows = csv_rows(paths["csv"])
+    row = rows.pop(FAILED)
+    assert (row["check"], row["overridden by"], row["override reason"]) == (
+        "block: MTN has another name",
+        "ada",
+        "her sister's phone",
+    )
+    assert row["overridden at"].endswith(" UTC")
+    assert {one["check"] + one["overridden by"] + one["override reason"] for one in rows} == {""}
+    summary = [list(map(str, line)) for line in openpyxl.load_workbook(paths["xlsx"])["Summary"].values]
+    assert [line for line in summary if "256…01" in line and "ada" in line and "her sister's phone" in line]
+    texts = Page(paths["html"].read_text("utf-8")).texts
+    assert (texts.count("her sister's phone"), texts.count("256…01")) == (1, 2), "listed above, and with the row"
+    assert any("ada: her sister's phone" in one for one in texts)
+
+    subject = run_report._subject(world.ledger, "default", NAME, full=False)
+    totals = run_report._written(world.ledger, subject, run_report.Files((), force=False), lambda *_: None)
+    run_report._tell(subject, totals, (), as_json=False)
+    assert "row 2 E1 Person 1 256…01 (failed) block: MTN has another name; ada: her sister's phone" in (
+        capsys.readouterr().out
+    )
+    overridden = run_report._facts(subject, totals)["overridden"]
+    assert (overridden["rows"], overridden["amount"]) == (1, "150001")
+    assert [(one["place"], one["number"], one["overridden_by"]) for one in overridden["first"]] == [
+        (2, "256…01", "ada")
+    ]
+
+
+def test_of_very_many_overrides_the_first_are_listed_and_all_are_counted(
+    world: World, office: Office, tmp_path: Path
+) -> None:
+    run = office.draft(a_file(*people(502))).run
+    answered(world, run, *range(250, 503), reason="=1+1 <b>")
+    paths = written(world, tmp_path, "csv", "xlsx", "html")
+    rows = csv_rows(paths["csv"])
+    assert [row["place"] for row in rows if row["override reason"] == "'=1+1 <b>"] == list(map(str, range(250, 503)))
+    text = paths["html"].read_text("utf-8")
+    assert ("<b>" in text, f"and {253 - OVERRIDES_KEPT} more" in text) == (False, True)
+    book = openpyxl.load_workbook(paths["xlsx"])
+    kinds = {cell.data_type for line in book["Summary"].iter_rows() for cell in line}
+    assert kinds <= {"s", "n", "inlineStr"}, "no formula, and no error"
 
 
 #: What people and machines may have for a name or a note.

@@ -200,6 +200,18 @@ def check_of(tx: Tx, run_id: str, place: int) -> RowCheck | None:
     return None if row is None else RowCheck(row[0], CheckVerdict(row[1]), *row[2:])
 
 
+def overrides(tx: Tx, run_id: str, *, after: int = 0, to: int) -> list[RowCheck]:
+    """Rows of these places that somebody answers for, in their order."""
+    statement = select(*_CHECK_COLUMNS).where(
+        run_check.c.run_id == run_id,
+        run_check.c.place > after,
+        run_check.c.place <= to,
+        run_check.c.overridden_at_ms.is_not(None),
+    )
+    rows = tx.conn.execute(statement.order_by(run_check.c.place))
+    return [RowCheck(row[0], CheckVerdict(row[1]), *row[2:]) for row in rows]
+
+
 def flagged(tx: Tx, run_id: str, *, limit: int) -> list[Flagged]:
     """Rows that are blocked, then rows to review, in their places; those that nobody answered for first."""
     order = case((run_check.c.verdict == CheckVerdict.BLOCK.value, 0), else_=1)

@@ -5,13 +5,14 @@ A row is found by its key and not by what its payment says of its run, so that o
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from momo_worker.commons.entry import run_source
-from momo_worker.ledger import intake, run_outcomes, run_release, runs
+from momo_worker.ledger import intake, run_checks, run_outcomes, run_release, runs
 from momo_worker.ledger.engine import ROWS_MAX as PIECE
 from momo_worker.ledger.engine import Ledger, Tx
+from momo_worker.ledger.run_checks import RowCheck
 from momo_worker.ledger.run_outcomes import Refused
 from momo_worker.ledger.runs import Run, RunRow
 from momo_worker.payment.deciding import NOT_SENT_CODE, RESOLVED_CODE
@@ -22,6 +23,8 @@ from momo_worker.payment.transitions import FINAL_STATES, HeldCause, State
 Explain = Callable[[str | None], dict[str, str] | None]
 #: More different ones than these no page explains; people's own words are among them.
 _REASONS_KEPT = 200
+#: So many rows that somebody answers for are listed above the rows, too; all of them are counted.
+OVERRIDES_KEPT = 200
 _NO_MORE = ("stopped", "cancelled", "settled", "completed")
 
 
@@ -83,6 +86,8 @@ class Outcome:
     payment: Payment | None = None
     sent_at_ms: int | None = None
     ended_at_ms: int | None = None
+    #: What the check before paying had against the row, and who answers for it.
+    override: RowCheck | None = None
 
 
 def outcomes(ledger: Ledger, run: Run, explain: Explain) -> Iterator[list[Outcome]]:
@@ -115,7 +120,9 @@ def _piece(tx: Tx, run: Run, explain: Explain, after: int) -> list[Outcome]:
         else:
             handed_over = release is not None and row.place <= release.fed_to
             found.append(_of_nothing(row, run, waiting.get(source), handed_over=handed_over))
-    return found
+    to = rows[-1].place if rows else after
+    overrides = {one.place: one for one in run_checks.overrides(tx, run.id, after=after, to=to)}
+    return [replace(one, override=overrides.get(one.row.place)) for one in found] if overrides else found
 
 
 def _of_payment(row: RunRow, payment: Payment, sent_at_ms: int | None, explain: Explain) -> Outcome:
@@ -183,6 +190,8 @@ class Totals:
         self.all = Count()
         self.states: dict[str, Count] = {}
         self.reasons: dict[tuple[str, str, str, str], Count] = {}
+        self.overridden = Count()
+        self.overrides: list[Outcome] = []
 
     def add(self, piece: Sequence[Outcome]) -> None:
         """Count a piece."""
@@ -194,6 +203,10 @@ class Totals:
             if why not in self.reasons and len(self.reasons) >= _REASONS_KEPT:
                 why = (one.state, "", "other reasons, which stand with the rows", "")
             self.reasons.setdefault(why, Count()).add(amount_minor)
+            if one.override is not None:
+                self.overridden.add(amount_minor)
+                if len(self.overrides) < OVERRIDES_KEPT:
+                    self.overrides.append(one)
 
     def by_state(self) -> list[tuple[str, Count]]:
         """In the order in which people read them."""

@@ -22,9 +22,10 @@ from momo_worker.approval.statements import Signature, Terms
 from momo_worker.commons.entry import run_source
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.signatures import account_pin, pin_of, terms_of
-from momo_worker.ledger import intake, run_outcomes, run_release, run_signing, runs
+from momo_worker.ledger import intake, run_checks, run_outcomes, run_release, run_signing, runs
 from momo_worker.ledger.engine import ROWS_MAX as PIECE
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.run_checks import RowCheck
 from momo_worker.ledger.run_outcomes import Histories
 from momo_worker.ledger.runs import Run, RunRow
 from momo_worker.payment.payment import Operation, Payment
@@ -47,7 +48,7 @@ rows.jsonl        each row and the request that was signed for it; the root over
 transitions.jsonl what became of each row: payment, attempts with the requests that left, sends, moves, events; each line holds
                   the SHA-256 of the line before it
 approvers.toml    whose keys count, signed in one by another from first_approver.txt on
-run.json          the run as it stood, and what people decided about it
+run.json          the run as it stood, and what people decided about it: also for which rows somebody answers against the check
 manifest.json     the SHA-256 of each file, and of the last line of transitions.jsonl
 
 What people signed can't be made up by anybody without their keys, if first_approver.txt is who you know it to be. The history is the
@@ -233,6 +234,20 @@ def _facts(tx: Tx, parts: Parts, run: Run, people: People) -> dict[str, Any]:
             }
             for one in runs.findings_of(tx, run.id)
         ],
+        "overrides": [_answered(one) for one in run_checks.overrides(tx, run.id, to=run.rows)],
+    }
+
+
+def _answered(one: RowCheck) -> dict[str, Any]:
+    """A row that the check would have stopped, as whoever answers for it has seen it."""
+    return {
+        "place": one.place,
+        "verdict": one.verdict.value,
+        "why": one.why,
+        "name_at_mtn": one.holder_name,
+        "reason": one.override_reason,
+        "by": one.overridden_by,
+        "at_ms": one.overridden_at_ms,
     }
 
 

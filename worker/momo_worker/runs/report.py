@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from momo_worker.ledger.run_checks import RowCheck
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
 from momo_worker.payment.transitions import State
+from momo_worker.runs.judging import WORDS as CHECK_WORDS
 from momo_worker.runs.outcomes import Beyond, Outcome, Totals
 
 COLUMNS = (
     "place", "line", "id", "name", "number", "amount", "currency", "state", "reason", "advice", "reason code", "attempts", "reference id",
-    "MTN transaction id", "accepted at", "sent at", "ended at", "note", "key",
+    "MTN transaction id", "accepted at", "sent at", "ended at", "note", "key", "check", "overridden by", "overridden at", "override reason",
 )  # fmt: skip
+#: The same of rows that somebody answers for, as they are listed above all rows.
+OVERRIDES = ("place", "id", "name", "number", "amount", "state", "check", "overridden by", "overridden at", "override reason")  # fmt: skip
 AMOUNT = COLUMNS.index("amount")
 #: Columns that hold whole numbers.
 COUNTS = frozenset({COLUMNS.index("place"), COLUMNS.index("line"), COLUMNS.index("attempts")})
@@ -116,7 +120,22 @@ def cells(one: Outcome, subject: Subject) -> list[str]:
         when(one.ended_at_ms),
         row.note or "",
         row.key,
+        *_override(one.override),
     ]
+
+
+def override_cells(one: Outcome, subject: Subject) -> list[str]:
+    """A row as text, one cell for each of `OVERRIDES`."""
+    told = dict(zip(COLUMNS, cells(one, subject), strict=True))
+    return [told[column] for column in OVERRIDES]
+
+
+def _override(check: RowCheck | None) -> tuple[str, str, str, str]:
+    if check is None:
+        return ("", "", "", "")
+    why = CHECK_WORDS.get(check.why, check.why)
+    at = when(check.overridden_at_ms)
+    return (f"{check.verdict.value}: {why}", check.overridden_by or "", at, check.override_reason or "")
 
 
 def follows_up(corrected: dict[str, int]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from momo_worker.runs.export import writable
 from momo_worker.runs.outcomes import Outcome, Totals
-from momo_worker.runs.report import WORDS, Subject, cells
+from momo_worker.runs.report import OVERRIDES, WORDS, Subject, cells, override_cells
 from momo_worker.runs.report_chart import bars
 
 _STYLE = """
@@ -62,8 +62,9 @@ def _text(value: str) -> str:
 
 def _row(one: Outcome, subject: Subject) -> str:
     told = [_text(cell) for cell in cells(one, subject)]
-    place, _, row_id, name, number, amount, _, state, reason, advice, _, attempts, reference, mtn, accepted, sent, ended, *_ = told  # fmt: skip
+    place, _, row_id, name, number, amount, _, state, reason, advice, _, attempts, reference, mtn, accepted, sent, ended, _, _, check, by, _, answer = told  # fmt: skip
     more = f"<br><small>{advice}</small>" if advice else ""
+    word = f"<br><small>check {check}; {by}: {answer}</small>" if check else ""
     tries = f"<br><small>{attempts} attempts</small>" if one.payment is not None and one.payment.attempt > 1 else ""
     references = "<br>".join(part for part in (reference, f"MTN {mtn}" if mtn else "") if part)
     times = "<br>".join(
@@ -74,7 +75,7 @@ def _row(one: Outcome, subject: Subject) -> str:
     mark = "" if one.state == "successful" else ' class="not"'
     return (
         f'<tr><td class="n">{place}<td>{row_id}<td>{name}<td>{number}<td class="n">{amount}<td{mark}>{state}{tries}'
-        f'<td>{reason}{more}<td class="ids">{references}<td>{times}</tr>\n'
+        f'<td>{reason}{more}{word}<td class="ids">{references}<td>{times}</tr>\n'
     )
 
 
@@ -90,7 +91,7 @@ def _top(subject: Subject, totals: Totals) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n<dl>{facts}</dl>\n"
-        f"<h2>Rows by state</h2>\n{bars(counted, totals.all.rows)}\n{_totals(subject, totals)}{_reasons(subject, totals)}"
+        f"<h2>Rows by state</h2>\n{bars(counted, totals.all.rows)}\n{_totals(subject, totals)}{_reasons(subject, totals)}{_overrides(subject, totals)}"
         f'<h2>Rows</h2>\n<table class="rows"><colgroup>{columns}</colgroup><thead><tr>{heads}</tr></thead>\n<tbody>\n'
     )
 
@@ -117,3 +118,17 @@ def _reasons(subject: Subject, totals: Totals) -> str:
     heads = ("state", "rows", "amount", "reason", "what to do")
     head = "".join(f'<th scope="col">{word}' for word in heads)
     return f"<h2>What isn't paid, and why</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>\n"
+
+
+def _overrides(subject: Subject, totals: Totals) -> str:
+    """Rows that the check would have stopped, with who answers for them."""
+    if not totals.overrides:
+        return ""
+    body = "".join(
+        f"<tr>{''.join(f'<td>{_text(cell)}' for cell in override_cells(one, subject))}</tr>\n"
+        for one in totals.overrides
+    )
+    head = "".join(f'<th scope="col">{word}' for word in OVERRIDES)
+    left = totals.overridden.rows - len(totals.overrides)
+    more = f"<p>and {left:,} more, which are marked among the rows</p>\n" if left else ""
+    return f"<h2>Who answers for rows against the check</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>\n{more}"

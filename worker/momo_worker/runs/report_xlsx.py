@@ -13,12 +13,12 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from momo_worker.runs.export import plain_cell, writable
 from momo_worker.runs.outcomes import Outcome, Totals
-from momo_worker.runs.report import AMOUNT, COLUMNS, COUNTS, WORDS, Subject, cells
+from momo_worker.runs.report import AMOUNT, COLUMNS, COUNTS, OVERRIDES, WORDS, Subject, cells, override_cells
 
 #: A spreadsheet keeps fifteen digits of a number; one with more stands as text.
 _DIGITS_KEPT = 15
 _CELL_MAX = 32_000
-_WIDTHS = (7, 7, 14, 26, 16, 14, 9, 20, 38, 38, 20, 9, 38, 22, 24, 24, 24, 26, 34)
+_WIDTHS = (7, 7, 14, 26, 16, 14, 9, 20, 38, 38, 20, 9, 38, 22, 24, 24, 24, 26, 34, 30, 14, 24, 40)
 _BOLD = Font(bold=True)
 
 
@@ -68,7 +68,21 @@ class XlsxReport:
         for (state, _, reason, advice), count in totals.why_not():
             words = [_text(sheet, reason), _text(sheet, advice)]
             sheet.append([_text(sheet, WORDS[state]), *self._counts(sheet, count.rows, count.minor), *words])
+        self._overrides(totals)
         self._book.save(self._path)
+
+    def _overrides(self, totals: Totals) -> None:
+        """Below the reasons: rows that the check would have stopped, with who answers for them."""
+        sheet = self._summary
+        if not totals.overrides:
+            return
+        sheet.append([])
+        sheet.append([_text(sheet, head, bold=True) for head in OVERRIDES])
+        for one in totals.overrides:
+            sheet.append([_text(sheet, cell) for cell in override_cells(one, self._subject)])
+        left = totals.overridden.rows - len(totals.overrides)
+        if left:
+            sheet.append([_text(sheet, f"and {left:,} more, which stand with the rows")])
 
     def close(self) -> None:
         """Nothing is held open: what openpyxl keeps beside goes with its process."""

@@ -15,8 +15,8 @@ from momo_worker.ledger import run_outcomes, run_signing
 from momo_worker.ledger.engine import Ledger
 from momo_worker.mtn.reasons import explain
 from momo_worker.runs.export import writable
-from momo_worker.runs.outcomes import Count, Totals, outcomes
-from momo_worker.runs.report import WORDS, Subject, Writer, follows_up
+from momo_worker.runs.outcomes import Count, Outcome, Totals, outcomes
+from momo_worker.runs.report import OVERRIDES, WORDS, Subject, Writer, follows_up, override_cells
 from momo_worker.runs.report_csv import CsvReport
 from momo_worker.runs.report_html import HtmlReport
 from momo_worker.runs.report_xlsx import XlsxReport
@@ -113,10 +113,23 @@ def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], 
         say(writable(f"  {count.rows:>9,} {WORDS[state]}: {reason}" + (f" ({advice})" if advice else "")))
     if len(why_not) > _REASONS_SHOWN:
         say(f"  and {len(why_not) - _REASONS_SHOWN:,} reasons more, which the files hold")
+    _tell_overrides(subject, totals)
     for form, path in wanted:
         say(f"{form} written: {path}")
     if not wanted:
         say(f"Every row: `momo run report {run.name} --csv FILE`, --xlsx FILE, --html FILE (to print).")
+
+
+def _tell_overrides(subject: Subject, totals: Totals) -> None:
+    if not totals.overrides:
+        return
+    say(f"  {'against the check':<24} {totals.overridden.rows:>9,} rows  {_money(subject, totals.overridden)}")
+    for one in totals.overrides[:_REASONS_SHOWN]:
+        place, row_id, name, number, _, state, check, by, _, why = override_cells(one, subject)
+        who = " ".join(part for part in (row_id, name, number) if part)
+        say(writable(f"  {'row ' + place:>13} {who} ({state}) {check}; {by}: {why}"))
+    if totals.overridden.rows > _REASONS_SHOWN:
+        say(f"  and {totals.overridden.rows - _REASONS_SHOWN:,} rows more, which the files hold")
 
 
 def _money(subject: Subject, count: Count) -> str:
@@ -140,7 +153,16 @@ def _facts(subject: Subject, totals: Totals) -> dict[str, Any]:
             {"state": state, "code": code or None, "reason": reason, "advice": advice, **_counted(subject, count)}
             for (state, code, reason, advice), count in totals.why_not()
         ],
+        "overridden": {
+            **_counted(subject, totals.overridden),
+            "first": [_override_facts(one, subject) for one in totals.overrides],
+        },
     }
+
+
+def _override_facts(one: Outcome, subject: Subject) -> dict[str, Any]:
+    told = dict(zip(OVERRIDES, override_cells(one, subject), strict=True))
+    return {word.replace(" ", "_"): text or None for word, text in told.items()} | {"place": one.row.place}
 
 
 def _counted(subject: Subject, count: Count) -> dict[str, Any]:
