@@ -29,16 +29,20 @@ _UNPAID = (State.FAILED.value, State.CANCELLED.value)
 
 def standing_of(tx: Tx, payment: Payment, *, alike_within_ms: int | None = None) -> Standing:
     """Everything beside the payment itself; look-alikes only where asked for: from so long before it was accepted, to this day."""
-    closed_by = tx.conn.execute(
-        _CLOSED_BY, {"payment_id": payment.id, "attempt": payment.attempt, "failed": State.FAILED.value}
-    ).scalar_one_or_none()
     return Standing(
         sends=tuple(moves.sends_of(tx, [payment.id])[payment.id]),
         contradictions=contradictions_of(tx, payment.id),
         successor=successor_of(tx, payment.id),
-        closed_by=Trigger(closed_by) if closed_by else None,
+        closed_by=closed_by(tx, payment.id, payment.attempt),
         alike=None if alike_within_ms is None else _alike(tx, payment, payment.accepted_at_ms - alike_within_ms),
     )
+
+
+def closed_by(tx: Tx, payment_id: str, attempt: int) -> Trigger | None:
+    """What made an attempt failed, where it is."""
+    values = {"payment_id": payment_id, "attempt": attempt, "failed": State.FAILED.value}
+    found = tx.conn.execute(_CLOSED_BY, values).scalar_one_or_none()
+    return Trigger(found) if found else None
 
 
 def contradictions_of(tx: Tx, payment_id: str) -> tuple[str, ...]:

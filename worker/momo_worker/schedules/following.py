@@ -9,17 +9,16 @@ from typing import Any
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, prompts, recovery, schedule_dues, schedules
+from momo_worker.ledger import desk, moves, prompts, recovery, schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedule_dues import Due, Ended
 from momo_worker.ledger.schedules import Schedule
-from momo_worker.payment.deciding import NOT_SENT_CODE
 from momo_worker.payment.events import rfc3339
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.operator import CANCELLED_CODE, By
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.reference import derive, payment_id
-from momo_worker.payment.transitions import ScheduleEventType, State
+from momo_worker.payment.transitions import ScheduleEventType, State, Trigger
 from momo_worker.schedules import telling
 from momo_worker.schedules.asking_again import Again, Happened, Outcome, Stop, again, outcome_of
 from momo_worker.schedules.firing import ask
@@ -33,7 +32,6 @@ OVERPAID_RULE = "momo-overpaid-1"
 BY = By("schedule", "the schedule asks again")
 _PIECE = 200
 _NO_REASON = "NO_REASON"
-_TAKEN_BACK = (CANCELLED_CODE, NOT_SENT_CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +142,12 @@ class Following:
 
     def _failed(self, tx: Tx, schedule: Schedule, due: Due, ended: Ended, *, now_ms: int) -> None:
         code = ended.reason_code or _NO_REASON
-        if code in _TAKEN_BACK:
-            if code == CANCELLED_CODE and ended.amount_minor == due.outstanding_minor:
-                self._stop(tx, schedule, due, "was cancelled before the payer was asked again")
-                return
-            # A retry that never left: the failure before it stands, and was counted.
+        taken_back = desk.closed_by(tx, ended.payment_id, ended.attempt)
+        if taken_back is Trigger.RETRY_CANCELLED and ended.amount_minor == due.outstanding_minor:
+            self._stop(tx, schedule, due, "was cancelled before the payer was asked again")
+            return
+        if taken_back in (Trigger.RETRY_CANCELLED, Trigger.EXPIRED):
+            # It never left: the failure before it stands, and was counted.
             schedule_dues.change(tx, due, state="waiting", attempt=ended.attempt, again_at_ms=now_ms)
             return
         declines = due.declines + (1 if outcome_of(code) is Outcome.DECLINED else 0)
