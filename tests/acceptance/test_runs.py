@@ -31,6 +31,48 @@ def test_the_template_imports_as_it_is_written_as_csv_and_as_a_workbook(town: To
         assert made.json["columns"]["number"] == "number"
 
 
+def test_a_template_of_refunds_says_the_import_that_reads_it_as_refunds(town: Town, tmp_path: Path) -> None:
+    refunds, fees = str(tmp_path / "refunds.csv"), str(tmp_path / "fees.csv")
+
+    assert (
+        f"momo run import {refunds} --name refunds-2026-12 --operation refund"
+        in town.momo("run", "template", refunds, "--operation", "refund").out
+    )
+    assert (
+        f"momo run import {fees} --name fees-2026-12 --operation collect"
+        in town.momo("run", "template", fees, "--operation", "collect").out
+    )
+
+
+def test_who_watches_a_draft_is_told_whose_turn_it_is(town: Town, tmp_path: Path) -> None:
+    file = a_csv(tmp_path / "turn.csv", ("E1", "Amina", "46733123450", "903"))
+    made = town.momo("run", "import", file, "--name", "turn-2026-12", "--json")
+
+    assert made.code == 0, made
+    assert (
+        "waits for its maker: `momo run submit turn-2026-12`" in town.momo("run", "watch", "turn-2026-12", "--once").out
+    )
+    watched = town.momo("run", "watch", "turn-2026-12", "--once", "--json")
+    assert watched.json["waits_for"] == "waits for its maker: `momo run submit turn-2026-12`"
+
+
+def test_a_run_that_was_cancelled_before_its_first_row_is_told_as_such_and_a_wrong_name_with_each_name_once(
+    town: Town, tmp_path: Path
+) -> None:
+    for amount in ("904", "905"):
+        file = a_csv(tmp_path / f"{amount}.csv", ("E1", "Amina", "46733123450", amount))
+        assert town.momo("run", "import", file, "--name", "ended-2026-12").code == 0
+    cancelled = town.momo("run", "cancel", "ended-2026-12", "--reason", "the wrong month")
+    once_more = town.momo("run", "cancel", "ended-2026-12", "--reason", "the wrong month")
+    released = town.momo("run", "release", "ended-2026-12")
+    wrong = town.momo("run", "watch", "nobody-2026-12", "--once")
+
+    assert (cancelled.code, once_more.code, released.code, wrong.code) == (0, 1, 1, 1)
+    assert "was cancelled before its first row, and nobody was paid by it" in once_more.err
+    assert "was cancelled before its first row, and nobody was paid by it" in released.err
+    assert wrong.err.count("ended-2026-12") == 1
+
+
 def test_every_problem_is_told_at_once_and_stands_in_a_copy_of_the_file(town: Town, tmp_path: Path) -> None:
     rows = [
         ("E1", "Amina", "46733123450", "12.50"),
@@ -84,11 +126,15 @@ def test_the_same_run_again_changes_nothing_and_another_file_takes_the_drafts_pl
     made = town.momo("run", "import", first, "--name", "again-2026-12", "--json")
     again = town.momo("run", "import", first, "--name", "again-2026-12", "--json")
     replaced = town.momo("run", "import", other, "--name", "again-2026-12", "--json")
+    third = a_csv(tmp_path / "three.csv", ("E1", "Amina", "46733123450", "oops"))
+    refused = town.momo("run", "import", third, "--name", "again-2026-12")
 
+    assert "1 problem, and nothing was imported" in refused.err
     assert (made.json["repeated"], again.json["repeated"], replaced.json["repeated"]) == (False, True, False)
     assert again.json["run_id"] == made.json["run_id"]
     assert replaced.json["superseded"] == made.json["run_id"]
     assert town.momo("run", "show", "again-2026-12", "--json").json["total"] == "901.00"
+    assert "(1 rows, 901.00 EUR) was put aside" in town.momo("run", "import", first, "--name", "again-2026-12").out
 
 
 def test_a_workbook_that_hides_something_is_refused_and_says_what(town: Town, tmp_path: Path) -> None:

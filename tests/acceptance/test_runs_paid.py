@@ -155,7 +155,7 @@ def test_a_paused_run_waits_and_a_cancelled_one_spares_its_rows(bank: Town) -> N
     ("words", "code", "said"),
     [
         (("approver", "add", "Ada"), 2, "is no name"),
-        (("approver", "add", "boss"), 1, "there is a boss already"),
+        (("approver", "add", "boss"), 1, "boss is there already"),
         (("approver", "add", "eve", "--role", "king"), 2, "--role is 'king'"),
         (("approver", "add", "eve", "--first"), 2, "that is boss already"),
         (("approver", "sign-in", "nobody", "--as", "boss"), 1, "has no nobody"),

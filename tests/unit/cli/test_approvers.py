@@ -79,7 +79,7 @@ def test_an_add_that_was_killed_before_the_entry_is_finished_with_the_key_that_i
     told = json.loads(capsys.readouterr().out)
     assert (told["resumed"], keys.key_path(now, "ada").read_bytes()) == (True, sealed)
     assert [(one.name, one.key) for one in written(now).entries] == [("ada", json.loads(sealed)["public"])]
-    with pytest.raises(AnswerIsNo, match="there is a ada already"):
+    with pytest.raises(AnswerIsNo, match="ada is there already"):
         add(now)
 
 

@@ -29,9 +29,28 @@ DAY_MS = 24 * 3_600_000
 #: Where a run stands when somebody may still put a name under it.
 SIGNABLE = {Role.MAKER: ("draft",), Role.APPROVER: ("draft", "submitted", "approved")}
 
+#: What follows where a maker's signature comes too late.
+_NEXT = {
+    "submitted": "; its approvers are next (`momo run approve`), and `momo run reopen` takes the signatures off",
+    "approved": "; `momo run release` is next, and `momo run reopen` takes the signatures off",
+}
+
 
 class NotSignedError(Exception):
     """Nothing was signed; says why and what to do."""
+
+
+def no_such_run(tx: Tx, account: str, name: str) -> str:
+    """Why a name stands for no run: it was cancelled before its first row, or never was one; and what there is instead."""
+    if runs.last_cancelled(tx, account, name) is not None:
+        return (
+            f"the run {name} of account {account} was cancelled before its first row, and nobody was paid by it; "
+            f"`momo run report {name}` tells of it, and a file may be imported under its name again"
+        )
+    # A name whose drafts were put aside stands in the list once for each of them.
+    names = dict.fromkeys(run.name for run in runs.listed(tx, account=account, limit=10))
+    there = f"the last ones are {', '.join(names)}" if names else "`momo run import` makes one"
+    return f"account {account} has no run {name}; {there}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +143,11 @@ def earliest_ms(run: Run, account: Account) -> int:
 def _signable(tx: Tx, parts: Parts, account: str, name: str, person: Entry, *, lock: bool = False) -> Run:
     run = runs.live(tx, account, name, lock=lock)
     if run is None:
-        raise NotSignedError(f"account {account} has no run {name}; `momo run list` names those there are")
+        raise NotSignedError(no_such_run(tx, account, name))
     if run.state not in SIGNABLE[person.role]:
-        raise NotSignedError(f"the run {name} is {run.state}: nobody signs it as {person.role.value} any more")
+        raise NotSignedError(
+            f"the run {name} is {run.state}: nobody signs it as {person.role.value} any more{_NEXT.get(run.state, '')}"
+        )
     open_now = [one.number for one in runs.findings_of(tx, run.id) if one.asked and one.answered_at_ms is None]
     if open_now:
         raise NotSignedError(

@@ -93,8 +93,12 @@ def read_file(wanted: Wanted, progress: Progress) -> tuple[Rows, tuple[str, ...]
     assert found is not None  # noqa: S101 (a file without rows raises; a mistake of ours must not pass as an empty run)
     problems = [*found.problems, *_against_expectations(found, wanted)]
     if problems:
-        raise NotImportedError(f"{len(problems):,} problems, and nothing was imported", problems, found)
+        raise NotImportedError(f"{_counted(problems)}, and nothing was imported", problems, found)
     return found, (sheet.form, *sheet.notes)
+
+
+def _counted(problems: Sequence[Finding]) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
 
 
 def _against_expectations(found: Rows, wanted: Wanted) -> list[Finding]:
@@ -126,7 +130,7 @@ def write_draft(ledger: Ledger, namespace: uuid.UUID, wanted: Wanted, found: Row
     if wanted.operation is Operation.REFUND:
         found.rows, problems = named_by_key(ledger, wanted.account, found.rows)
         if problems:
-            raise NotImportedError(f"{len(problems):,} problems, and nothing was imported", problems, found)
+            raise NotImportedError(f"{_counted(problems)}, and nothing was imported", problems, found)
     keys = row_keys(namespace, wanted.name, found.rows)
     rows = [_run_row(place, row, key) for place, (row, key) in enumerate(zip(found.rows, keys, strict=True), start=1)]
     with ledger.write() as tx:

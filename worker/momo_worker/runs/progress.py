@@ -10,6 +10,12 @@ from momo_worker.runs.releasing import pauses_of
 
 #: Less says little of a rate.
 _WATCHED_MS_MIN = 5_000
+#: Whose turn it is before the release.
+_TURNS = {
+    "draft": "waits for its maker: `momo run submit {name}`",
+    "submitted": "waits for its approvers: `momo run approve {name}`",
+    "approved": "waits for `momo run release {name}`",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,16 @@ def look(tx: Tx, run: Run) -> Seen:
     standing = run_release.standing_of(tx, run.id, release.fed_to if release else 0)
     pauses = tuple(f"{'this run' if pause.run else pause.scope}: {pause.reason}" for pause in pauses_of(tx, run))
     return Seen(run, release, standing, pauses, tx.now_ms)
+
+
+def waits_for(seen: Seen) -> str:
+    """What somebody must do before more of it is paid; '' where that is nobody's turn."""
+    run, release = seen.run, seen.release
+    if run.state in _TURNS:
+        return _TURNS[run.state].format(name=run.name)
+    if run.state == "released" and release is not None and release.released_to < run.rows:
+        return f"rows {release.released_to + 1:,} to {run.rows:,} wait for `momo run release {run.name}`"
+    return ""
 
 
 def rate_of(first: Seen, seen: Seen) -> float:

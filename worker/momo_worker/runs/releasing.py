@@ -13,7 +13,7 @@ from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import PRODUCT_OF, Product
 from momo_worker.payment.transitions import State
-from momo_worker.runs.approving import missing_of, permission_of
+from momo_worker.runs.approving import missing_of, no_such_run, permission_of
 
 #: Reasons with which MTN refuses for want of money; the second is what it says instead, and may be anything (money-review Q2).
 UNFUNDED = ("NOT_ENOUGH_FUNDS", "INTERNAL_PROCESSING_ERROR")
@@ -169,7 +169,7 @@ def cancel_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -
 def _named(tx: Tx, account: str, name: str) -> Run:
     run = runs.live(tx, account, name, lock=True)
     if run is None:
-        raise NotReleasedError(f"account {account} has no run {name}; `momo run list` names those there are")
+        raise NotReleasedError(no_such_run(tx, account, name))
     return run
 
 

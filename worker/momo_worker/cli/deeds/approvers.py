@@ -38,7 +38,7 @@ def add(name: str, *, role: str, file: str | None, first: bool, as_json: bool) -
     if name in {one.name for one in written.entries} | (
         {settings.first_approver.name} if settings.first_approver else set()
     ):
-        raise AnswerIsNo(f"there is a {name} already (`momo approver list`); nobody's key is replaced under their name")
+        raise AnswerIsNo(f"{name} is there already (`momo approver list`); nobody's key is replaced under their name")
     key, resumed = _key_for(settings, written, name, file)
     path = key_path(settings, name)
     entry = Entry(name, Role(role), public_text(key))
@@ -158,6 +158,10 @@ def listing(*, as_json: bool) -> None:
     wide_console().print(table)
 
 
+def _article(role: Role) -> str:
+    return "an" if role is Role.APPROVER else "a"
+
+
 def people_of(settings: Settings) -> People:
     """Who counts, for a command; a file that can't be read is told."""
     written = _written(settings)
@@ -174,7 +178,7 @@ def counting(people: People, name: str, role: Role) -> Entry:
     other = people.counted.get(name)
     if other is not None:
         raise AnswerIsNo(
-            f"{name} is a {other.role.value} and can't sign as {role.value}: each needs a key of their own"
+            f"{name} is {_article(other.role)} {other.role.value} and can't sign as {role.value}: each needs a key of their own"
         )
     why = people.not_counted.get(name, "isn't in approvers.toml; `momo approver list` names those there are")
     raise AnswerIsNo(f"{name} doesn't count as {role.value}: {why}")

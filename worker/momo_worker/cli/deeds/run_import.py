@@ -17,6 +17,7 @@ from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import DONE, AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import installation
 from momo_worker.ledger.engine import Ledger
+from momo_worker.ledger.runs import Run
 from momo_worker.payment.job import Terms
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.notes import NOTE_MAX
@@ -200,9 +201,7 @@ def _tell(
         say(f"The same run as before, and nothing was changed: {run.name} is {run.state}, {run.rows:,} rows, {total}.")
         return
     if imported.superseded is not None:
-        say(
-            f"The draft of {moment(imported.superseded.imported_at_ms)} ({imported.superseded.rows:,} rows) was put aside."
-        )
+        say(f"{_put_aside(imported.superseded)} was put aside.")
     say(f"Draft {run.name}: {run.rows:,} rows, {total}, {run.operation} from account {run.account}. Nobody was paid.")
     say(f"  read as {'; '.join(notes)}")
     say(f"  columns: {', '.join(f'{field} from {header!r}' for field, header in read_from)}")
@@ -215,3 +214,10 @@ def _tell(
         say(f"  and {len(imported.findings) - _FINDINGS_SHOWN:,} more: momo run show {run.name}")
     if open_now:
         say(f"{len(open_now):,} must be answered before it can be approved: momo run answer {run.name} --text '…'")
+
+
+def _put_aside(old: Run) -> str:
+    """What had the name until now; one that people had signed loses their signatures with its place."""
+    total = f"{format_amount(old.total_minor, old.exponent)} {old.currency}"
+    signed = "" if old.state == "draft" else f", {old.state}: who signed it signs the new one anew"
+    return f"The draft of {moment(old.imported_at_ms)} ({old.rows:,} rows, {total}{signed})"

@@ -17,6 +17,7 @@ _NUMBERS = {
     "CI": "2250506123456",
     "CM": "237670123456",
 }
+_NAMES = {"disburse": "salary-2026-12", "refund": "refunds-2026-12", "collect": "fees-2026-12"}
 _SANDBOX = "46733123450"
 _PEOPLE = (("EMP-0001", "Amina Nakato", "150000"), ("EMP-0002", "Joseph Okello", "275000"))
 
@@ -43,7 +44,14 @@ def template(file: str, operation: str, account: str, *, columns: bool, as_json:
     if as_json:
         say_json({"file": file, "rows": len(rows) - 1})
         return
-    say(f"{file} is written: {len(rows) - 1} rows to replace. Then: momo run import {file} --name salary-2026-12")
+    say(f"{file} is written: {len(rows) - 1} rows to replace. Then: {_next(file, operation, account)}")
+
+
+def _next(file: str, operation: str, account: str) -> str:
+    """The import that fits: a file of refunds that is read as one of salaries has no column for numbers."""
+    words = f"momo run import {file} --name {_NAMES[operation]}"
+    words += "" if operation == "disburse" else f" --operation {operation}"
+    return words + ("" if account == "default" else f" --account {account}")
 
 
 def _rows(operation: Operation, account: str) -> list[list[str]]:

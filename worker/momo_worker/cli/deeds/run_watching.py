@@ -11,7 +11,7 @@ from momo_worker.cli.saying import AnswerIsNo, say, say_json
 from momo_worker.ledger.engine import Ledger
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.transitions import FINAL_STATES
-from momo_worker.runs.progress import Seen, left_of, look, rate_of
+from momo_worker.runs.progress import Seen, left_of, look, rate_of, waits_for
 
 _EACH_SECONDS = 2.0
 _ENDS = ("completed", "settled", "cancelled")
@@ -59,6 +59,10 @@ def _line(first: Seen, seen: Seen) -> str:
     left_ms = left_of(first, seen)
     if left_ms is not None:
         line += f"; {rate_of(first, seen):.1f} rows a second, done about {moment(seen.now_ms + left_ms)}"
+    if seen.release is not None and run.state == "released" and seen.release.starts_at_ms > seen.now_ms:
+        line += f"; begins {moment(seen.release.starts_at_ms)}"
+    waiting = waits_for(seen)
+    line += f"; {waiting}" if waiting else ""
     for pause in seen.pauses:
         line += f"; PAUSED ({pause})"
     return line
@@ -93,6 +97,7 @@ def facts(first: Seen, seen: Seen) -> dict[str, Any]:
         },
         "currency": run.currency,
         "pauses": list(seen.pauses),
+        "waits_for": waits_for(seen) or None,
         "rows_a_second": round(rate_of(first, seen), 2),
         "done_about": moment(seen.now_ms + left_ms) if left_ms is not None else None,
     }

@@ -14,6 +14,7 @@ from momo_worker.ledger.run_checks import Counts
 from momo_worker.ledger.runs import Run, RunFinding, RunRow
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
+from momo_worker.runs.approving import no_such_run
 from momo_worker.runs.report import follows_up
 
 _COLUMNS = ("run", "account", "state", "operation", "rows", "total", "made by", "since")
@@ -106,7 +107,7 @@ def named(tx: Tx, account: str, name: str, *, lock: bool = False) -> Run:
     """The run that a name stands for; raises with what there is."""
     found = runs.live(tx, account, name, lock=lock)
     if found is None:
-        raise _no_such(tx, account, name)
+        raise AnswerIsNo(no_such_run(tx, account, name))
     return found
 
 
@@ -114,14 +115,8 @@ def named_or_cancelled(tx: Tx, account: str, name: str) -> Run:
     """The same for who only reads: where the name stands for no run, the last that was cancelled before its first row."""
     found = runs.live(tx, account, name) or runs.last_cancelled(tx, account, name)
     if found is None:
-        raise _no_such(tx, account, name)
+        raise AnswerIsNo(no_such_run(tx, account, name))
     return found
-
-
-def _no_such(tx: Tx, account: str, name: str) -> AnswerIsNo:
-    names = [run.name for run in runs.listed(tx, account=account, limit=10)]
-    there = f"; the last ones are {', '.join(names)}" if names else "; `momo run import` makes one"
-    return AnswerIsNo(f"account {account} has no run {name}{there}")
 
 
 def _numbers(numbers: Sequence[int]) -> str:
