@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import holidays
 from holidays.registry import COUNTRIES
 
-from momo_worker.schedules.problems import CalendarError, did_you_mean
+from momo_worker.schedules.problems import CalendarError, closest, did_you_mean
 
 SATURDAY_AND_SUNDAY = frozenset((5, 6))
 #: Farther than this a day isn't moved: whoever declares a month of holidays is told that the period is skipped.
@@ -107,9 +107,8 @@ def _close_countries(country: str) -> str:
     for name, (_, alpha2, *others) in COUNTRIES.items():
         for word in (name, name.replace("_", " "), alpha2, *others):
             codes[word.lower()] = alpha2
-    if country.lower() in codes:
-        return f"did you mean {codes[country.lower()]}?"
-    return did_you_mean(country, codes, "write its two letters of ISO 3166, such as UG")
+    found = dict.fromkeys(codes[word] for word in closest(country, codes))
+    return f"did you mean {' or '.join(found)}?" if found else "write its two letters of ISO 3166, such as UG"
 
 
 @lru_cache(maxsize=256)

@@ -14,10 +14,14 @@ HOUR_MS = 3_600 * SECOND_MS
 DAY_MS = 24 * HOUR_MS
 
 
+#: In some machines' lists, and no place: what they mean hangs on the machine.
+_NO_PLACES = frozenset(("localtime", "posixrules", "Factory"))
+
+
 @cache
 def _names() -> frozenset[str]:
     """Every zone there is; read once, since it opens hundreds of files."""
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - _NO_PLACES
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -9,8 +9,9 @@ Names, their order and their number hang on rule, start and end alone. Holidays,
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
@@ -57,12 +58,7 @@ class Period:
 
 def periods(timetable: Timetable, since: date) -> Iterator[Period]:
     """The periods that begin on or after a day and within ten years of it, in order."""
-    since = min(since, LAST_DAY)
-    until = min(since + HORIZON, LAST_DAY)
-    for slot in slots(timetable.rule, min(timetable.start, LAST_DAY), since, until):
-        if timetable.end is not None and slot.day > timetable.end:
-            return
-        yield _period(timetable, slot)
+    return _periods(timetable, since, since)
 
 
 def first_after(timetable: Timetable, day: date) -> Period | None:
@@ -72,13 +68,20 @@ def first_after(timetable: Timetable, day: date) -> Period | None:
 
 def first_since(timetable: Timetable, day: date) -> Period | None:
     """The period in which a day lies, or else the first after it: what `--from` means."""
-    return next((period for period in periods(timetable, _reaching(timetable, day)) if period.ends >= day), None)
+    return next((period for period in _periods_about(timetable, day) if period.ends >= day), None)
+
+
+def period_named(timetable: Timetable, name: str) -> Period | None:
+    """The period of this name, when the timetable has it."""
+    begins = _begins_of(name)
+    found = next(periods(timetable, begins), None) if begins else None
+    return found if found and found.name == name else None
 
 
 def next_periods(timetable: Timetable, now_ms: int, count: int) -> tuple[Period, ...]:
     """The next that fire after a moment, skipped ones among them; in the order of their names."""
     today = local(timetable.zone, now_ms).date()
-    coming = (period for period in periods(timetable, _reaching(timetable, today)) if period.fires_at_ms > now_ms)
+    coming = (period for period in _periods_about(timetable, today) if period.fires_at_ms > now_ms)
     return tuple(islice(coming, count))
 
 
@@ -96,7 +99,7 @@ def check_fires(timetable: Timetable, today: date) -> Period:
         when = f"before it starts on {start}" if end < start else "which is past"
         raise RuleError(f"the schedule ends on {end}, {when}", "give it a later end, or none")
     since = max(start, today)
-    found = (period for period in periods(timetable, _reaching(timetable, since)) if period.moved >= since)
+    found = (period for period in _periods_about(timetable, since) if period.moved >= since)
     skipped = ""
     for period in found:
         if not period.skipped:
@@ -110,10 +113,30 @@ def check_fires(timetable: Timetable, today: date) -> Period:
     raise RuleError(f"`{timetable.rule}` never fires {bounds}", "check its days, its start and its end")
 
 
-def _reaching(timetable: Timetable, day: date) -> date:
-    """A day on or before which whatever still lasts or may still fire on `day` has begun."""
-    longest = _UNIT_DAYS_MAX[timetable.rule.unit] * timetable.rule.every
-    return day - timedelta(days=longest + MOVE_DAYS_MAX)
+def _begins_of(name: str) -> date | None:
+    """The day on which a period of this name begins, whatever its rule: the first of the year, month or week, or the day itself."""
+    for form in ("%Y", "%Y-%m", "%Y-%m-%d"):
+        with suppress(ValueError):
+            return datetime.strptime(name, form).replace(tzinfo=UTC).date()
+    with suppress(ValueError):
+        return date.fromisocalendar(int(name[:4]), int(name[6:]), 1) if name[4:6] == "-W" else None
+    return None
+
+
+def _periods_about(timetable: Timetable, day: date) -> Iterator[Period]:
+    """Those that still last or may still fire on a day, perhaps some before them, and those of ten years after it."""
+    rule = timetable.rule
+    longest = _UNIT_DAYS_MAX[rule.unit] * (1 if rule.unit is Unit.RFC else rule.every)
+    return _periods(timetable, day - timedelta(days=longest + MOVE_DAYS_MAX), day)
+
+
+def _periods(timetable: Timetable, since: date, day: date) -> Iterator[Period]:
+    """Those that begin in since..day and in the ten years after it."""
+    until = min(day, LAST_DAY) + HORIZON
+    for slot in slots(timetable.rule, min(timetable.start, LAST_DAY), min(since, LAST_DAY), until):
+        if timetable.end is not None and slot.day > timetable.end:
+            return
+        yield _period(timetable, slot)
 
 
 def _period(timetable: Timetable, slot: Slot) -> Period:

@@ -162,8 +162,9 @@ def _fit(freq: str, parts: dict[str, str]) -> None:
 
 
 def days(rule: RfcRule, anchor: date, since: date, until: date) -> Iterator[date]:
-    """The rule's days in since..until; intervals count from the anchor's week, month or year."""
-    begin = _interval_begin(rule, anchor, max(since, anchor))
+    """The rule's days in since..until, from the anchor on; intervals count from the anchor's week, month or year."""
+    since = max(since, anchor)
+    begin = _interval_begin(rule, anchor, since)
     text = f"{rule};UNTIL={until:%Y%m%d}T235959"
     for found in rrulestr(text, dtstart=datetime.combine(begin, time(0))):
         day = found.date()
