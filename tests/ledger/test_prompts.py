@@ -10,6 +10,7 @@ from tests.support.factories import conflict, failed, no_answer, not_found, refu
 from tests.support.ledger_world import World, a_job, an_account, an_entry, failures, found_as, side_by_side
 from tests.support.run_office import a_file, an_office, people
 
+from momo_worker.cli.deeds.following import held_back_by
 from momo_worker.commons.entry import AGAIN
 from momo_worker.ledger import prompts
 from momo_worker.ledger.prompts import OptOut
@@ -60,6 +61,7 @@ def test_of_two_collections_from_one_number_one_is_sent_and_the_other_waits_and_
     assert (waiting.due_at_ms, waiting.released_until_ms) == (world.clock.at_ms + 2_000, None)
     assert (waiting.sends, waiting.claims_since_word, waiting.fence, world.sends(second)) == (0, 0, 0, [])
     assert open_prompts(world) == [("default", NUMBER, first)]
+    assert "another collection is open" in (held_back_by(world.ledger, waiting) or "")
 
 
 def test_bulk_that_waits_tries_again_later_than_a_till(world: World) -> None:

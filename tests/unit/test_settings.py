@@ -279,6 +279,7 @@ def test_secrets_in_worker_toml_are_refused_without_being_shown(home: Path) -> N
         ("PERMISSION_AGE_MINUTES", "11", "9"),
         ("RESOLVE_AFTER_HOURS", "23", "48"),
         ("ATTEMPTS_MAX", "6", "3"),
+        ("PROMPT_MINUTES", "5", "7"),
     ],
 )
 def test_what_keeps_a_payment_from_being_made_twice_is_never_laxer_where_money_moves(

@@ -137,7 +137,8 @@ def _words(payment: Payment, explain: Explain) -> tuple[str, str, str]:
         return (payment.held_cause.value, *_HELD[payment.held_cause])
     code = payment.reason_code or ""
     if code == NOT_SENT_CODE:
-        return code, "it wasn't sent in time", "pay it in a new run if it is still wanted"
+        because = f": {payment.reason_message}" if payment.reason_message else ""
+        return code, f"it wasn't sent in time{because}", "pay it in a new run if it is still wanted"
     if payment.state is State.CANCELLED or code == RESOLVED_CODE:
         return code or payment.state.value, payment.reason_message or "cancelled before it was sent", ""
     if payment.state is not State.FAILED:

@@ -4,7 +4,7 @@ from momo_worker.cli.saying import say
 from momo_worker.clock import SystemClock
 from momo_worker.ledger import moves, stops
 from momo_worker.ledger.engine import Ledger
-from momo_worker.payment.deciding import is_final
+from momo_worker.payment.deciding import PROMPT_OPEN_CODE, PROMPT_OPEN_MESSAGE, is_final
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State
 
@@ -36,6 +36,8 @@ def held_back_by(ledger: Ledger, payment: Payment) -> str | None:
         return f"{gate.account} {gate.product} is suspended: {gate.cause}{detail}; `momo doctor` says what to do"
     if pauses and payment.state is State.ACCEPTED:
         return f"sending is paused ({pauses[0].scope}) by {pauses[0].actor}: {pauses[0].reason}"
+    if payment.state is State.ACCEPTED and payment.reason_code == PROMPT_OPEN_CODE:
+        return f"{PROMPT_OPEN_MESSAGE}; `momo payment show` names it, and until when this one waits at the latest"
     return None
 
 
