@@ -1,7 +1,7 @@
 """What stands in the copy of a file that couldn't be imported."""
 
 from momo_worker.cli.deeds.run_problems import _short
-from momo_worker.runs.rows import Finding
+from momo_worker.runs.fields import Finding
 
 
 def test_what_is_said_of_the_whole_file_brings_its_value_along():

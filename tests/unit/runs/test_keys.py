@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from momo_worker.payment import job
-from momo_worker.runs import rows as rows_module
+from momo_worker.runs import fields
+from momo_worker.runs.fields import ID_MAX
 from momo_worker.runs.keys import row_keys, run_id
-from momo_worker.runs.rows import ID_MAX, Row
+from momo_worker.runs.rows import Row
 
 SPACE = uuid.UUID("6f2c8a54-3b7e-4d0d-9a51-0d1e5a3c7b11")
 RUN = "salary-2026-12"
@@ -64,7 +65,7 @@ def test_the_longest_key_of_the_largest_run_fits() -> None:
 
 
 def test_rows_have_the_rule_of_a_job_for_keys() -> None:
-    assert rows_module._KEY.pattern == job._KEY.pattern
+    assert fields._KEY.pattern == job._KEY.pattern
 
 
 def test_a_salary_and_a_bonus_of_one_person_are_two_payments() -> None:

@@ -12,7 +12,8 @@ from momo_worker.ledger.engine import Ledger
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import Operation, Payment
 from momo_worker.payment.transitions import State
-from momo_worker.runs.rows import Finding, Row
+from momo_worker.runs.fields import Finding
+from momo_worker.runs.rows import Row
 
 _COLUMN = "collection"
 

@@ -22,6 +22,8 @@ class Column(StrEnum):
     NOTE = "note"
     COLLECTION = "collection"
     REPLACES = "replaces"
+    #: Of a schedule's payers alone.
+    ZONE = "zone"
 
 
 #: Headers as people write them, without accents, case and marks. `momo run template --columns` prints them.
@@ -62,7 +64,8 @@ HEADERS: Mapping[Column, tuple[str, ...]] = {
 }  # fmt: skip
 #: Fewer fields than these may stand in a title by chance.
 _HEADER_FIELDS_MIN = 2
-_FIELD_OF = {header: column for column, headers in HEADERS.items() for header in headers}
+#: What a kind of file calls its columns.
+Headers = Mapping[Column, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,30 +102,39 @@ _CURRENCY_WORDS = frozenset(
 )
 
 
-def field_of(title: str) -> Column | None:
+def field_of(title: str, headers: Headers = HEADERS) -> Column | None:
     """What a header names, if it is one of those that are known."""
     words = plain(title)
-    if words in _FIELD_OF:
-        return _FIELD_OF[words]
+    found = _named(words, headers)
+    if found is not None:
+        return found
     while words.rpartition(" ")[2] in _CURRENCY_WORDS:
         words = words.rpartition(" ")[0]
-    return Column.AMOUNT if _FIELD_OF.get(words) is Column.AMOUNT else None
+    return Column.AMOUNT if words in headers[Column.AMOUNT] else None
 
 
-def looks_like_header(titles: Sequence[str], named: Mapping[Column, str] | None = None) -> bool:
+def _named(words: str, headers: Headers) -> Column | None:
+    return next((column for column, known in headers.items() if words in known), None)
+
+
+def looks_like_header(
+    titles: Sequence[str], named: Mapping[Column, str] | None = None, headers: Headers = HEADERS
+) -> bool:
     """Whether a line names at least two fields, or all that a person named: what stands above it in a file is a title."""
     if named and {plain(title) for title in named.values()} <= {plain(title) for title in titles}:
         return True
-    return len({field_of(title) for title in titles} - {None}) >= _HEADER_FIELDS_MIN
+    return len({field_of(title, headers) for title in titles} - {None}) >= _HEADER_FIELDS_MIN
 
 
-def find_columns(titles: Sequence[str], named: Mapping[Column, str], needed: Sequence[Column]) -> Header:
+def find_columns(
+    titles: Sequence[str], named: Mapping[Column, str], needed: Sequence[Column], headers: Headers = HEADERS
+) -> Header:
     """The place of each field; `named` are those that a person named by their headers. Raises HeaderError."""
     problems = _named_wrongly(titles, named)
     places: dict[Column, int] = {}
     by_person = {plain(title): column for column, title in named.items() if plain(title)}
     for place, title in enumerate(titles):
-        column = by_person.get(plain(title)) or field_of(title)
+        column = by_person.get(plain(title)) or field_of(title, headers)
         if column is None or (column in named and plain(title) not in by_person):
             continue
         if column in places:
@@ -134,7 +146,7 @@ def find_columns(titles: Sequence[str], named: Mapping[Column, str], needed: Seq
         places[Column.NAME] = places.pop(Column.LAST_NAME)
     for column in needed:
         if column not in places:
-            known = ", ".join(HEADERS[column][:5])
+            known = ", ".join(headers[column][:5])
             advice = f"give it a header such as {known}, or say which it is: --column {column.value}=HEADER"
             problems.append(
                 (" | ".join(title for title in titles if title) or "(empty)", f"no column for {column.value}", advice)

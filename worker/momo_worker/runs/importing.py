@@ -20,8 +20,9 @@ from momo_worker.payment.payment import Operation
 from momo_worker.runs.collected import named_by_key
 from momo_worker.runs.columns import Column
 from momo_worker.runs.duplicates import Asked, listed_lines, within_file
+from momo_worker.runs.fields import Finding
 from momo_worker.runs.keys import row_keys, run_id
-from momo_worker.runs.rows import Finding, Row, Rows, read_rows
+from momo_worker.runs.rows import Row, Rows, read_rows
 from momo_worker.runs.sheets import open_sheet
 
 #: Rows for the same number and amount in another run of these days are asked about.

@@ -52,16 +52,26 @@ def _content(row: Row) -> tuple[str, ...]:
     return (f"{10**16 - row.amount_minor:017d}", *(text or "" for text in said))
 
 
-def _row_id(namespace: uuid.UUID, row: Row) -> str:
-    if row.row_id is None:
-        return "h-" + _mac(namespace, row.msisdn or "", row.collection or "", str(row.amount_minor))
+def id_in_key(namespace: uuid.UUID, said: str, longest: int) -> str:
+    """A business's own id with characters that a key has; one that is longer then is an HMAC of it."""
     # One program saves an é as one character, another as two.
-    said = unicodedata.normalize("NFC", row.row_id)
+    said = unicodedata.normalize("NFC", said)
     written = said if _ALL_SAFE.fullmatch(said) else "".join(map(_safe, said))
     # "h-" is kept for ours, so that no staff number can be taken for one.
-    if len(written) > _ID_IN_KEY_MAX or written.startswith("h-"):
-        return "h-" + _mac(namespace, "id", said)
+    if len(written) > longest or written.startswith("h-"):
+        return own_id(namespace, "id", said)
     return written
+
+
+def own_id(namespace: uuid.UUID, *said: str) -> str:
+    """Our own id of what has none: an HMAC of what it says."""
+    return "h-" + _mac(namespace, *said)
+
+
+def _row_id(namespace: uuid.UUID, row: Row) -> str:
+    if row.row_id is None:
+        return own_id(namespace, row.msisdn or "", row.collection or "", str(row.amount_minor))
+    return id_in_key(namespace, row.row_id, _ID_IN_KEY_MAX)
 
 
 def _safe(char: str) -> str:

@@ -22,10 +22,10 @@ from momo_worker.payment.job import Terms
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.notes import NOTE_MAX
 from momo_worker.payment.payment import PRODUCT_OF, Operation
-from momo_worker.runs.columns import Column, HeaderError
+from momo_worker.runs.columns import HEADERS, Column, HeaderError
+from momo_worker.runs.fields import Finding
 from momo_worker.runs.importing import Imported, NotImportedError, Wanted, read_file, write_draft
 from momo_worker.runs.keys import NAME
-from momo_worker.runs.rows import Finding
 from momo_worker.runs.sheets import FileError, read_bytes
 from momo_worker.settings import Settings
 
@@ -142,8 +142,8 @@ def _columns(given: Sequence[str]) -> dict[Column, str]:
     found: dict[Column, str] = {}
     for text in given:
         field, equals, header = text.partition("=")
-        if not equals or field not in set(Column) or not header:
-            raise WrongUse(f"--column is {text!r}; write FIELD=HEADER with one of {', '.join(Column)}")
+        if not equals or field not in set(HEADERS) or not header:
+            raise WrongUse(f"--column is {text!r}; write FIELD=HEADER with one of {', '.join(HEADERS)}")
         found[Column(field)] = header
     return found
 

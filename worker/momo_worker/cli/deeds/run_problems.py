@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from momo_worker.runs.export import plain_cell
-from momo_worker.runs.rows import Finding, Rows, by_line
+from momo_worker.runs.fields import Finding
+from momo_worker.runs.rows import Rows, by_line
 from momo_worker.runs.sheets import open_sheet, read_bytes
 
 _REASONS = "what to correct"
