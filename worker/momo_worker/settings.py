@@ -92,6 +92,8 @@ class Settings:
     fee_margin: Decimal
     check: CheckRules
     etiquette: Etiquette
+    #: How much of a schedule's list of payers may change without a word; more is held back.
+    schedule_changed_percent_max: int
     #: Sandbox products that have a subscription key and wait for `momo provision`.
     subscription_keys: Mapping[tuple[str, Product], str] = field(repr=False)
 
@@ -268,6 +270,7 @@ def _settings(home: Path, config: Path, written: Written, where: _Where, problem
             written.check, _in_ms(written.check.keep_days, DAY, where("check", "keep_days"), problems), where, problems
         ),
         etiquette=read_etiquette(written.schedules, where, problems),
+        schedule_changed_percent_max=written.schedules.changed_share_max_percent,
         subscription_keys=read.subscription_keys,
     )
 

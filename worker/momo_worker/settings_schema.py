@@ -165,6 +165,7 @@ class SchedulesSection(Section):
     asks_max: int = 4
     pay_days: list[int] = [25, 28, 30, 1]
     stop_after_days: int = 21
+    changed_share_max_percent: Percent = 30
 
 
 class PaceSection(Section):

@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "enqueue": _entry("Drop a job on Redis, as an application does.", "pay", "enqueue"),
     "payment": _entry("List and show payments; cancel, retry, release or resolve them.", "payment", "payment"),
     "run": _entry("Pay many people from a file: import, approve, release, watch.", "run", "run"),
+    "schedule": _entry("Collect from the same people each week or month.", "schedule", "schedule"),
     "approver": _entry("Say who may make and who may approve runs.", "approver", "approver"),
     "results": _entry("Follow the results that applications read, or publish them once more.", "results", "results"),
     "opt-out": _entry("Say who is never asked to pay.", "opt_out", "opt_out"),
