@@ -191,6 +191,17 @@ def test_days_that_holidays_put_in_another_order_are_each_decided(world: World, 
     assert [name for name, _ in periods(world)] == ["2026-12-25", "2026-12-26", "2026-12-27", "2026-12-28"]
 
 
+def test_a_yearly_period_that_is_due_at_its_end_is_not_late(world: World, treasury: Treasury) -> None:
+    treasury.schedule(payers(1), rule="yearly on 31 december at 09:00", after_day="2025-12-31")
+    firing = treasury.firing()
+    assert firing.fire() == 0
+    treasury.at("2026-12-31T05:59:59")
+    assert firing.fire() == 0
+    world.clock.on(1)
+    assert firing.fire() == 1
+    assert periods(world) == [("2026", "fired")]
+
+
 def test_nothing_fires_while_a_restored_ledger_is_searched(world: World, treasury: Treasury) -> None:
     treasury.schedule(payers(1), after_day="2026-11-30")
     treasury.at("2026-12-05T06:00:00")

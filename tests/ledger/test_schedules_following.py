@@ -15,10 +15,10 @@ from momo_worker.payment.payment import Product
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest, Status
 from momo_worker.runs.releasing import cancel_run
 from momo_worker.schedules import following as following_room
-from momo_worker.schedules.asking_again import Policy
-from momo_worker.schedules.quiet import quiet_hours
 from momo_worker.schedules.settling import NotSettledError, Settling, settle
 from momo_worker.steps import operator
+from momo_worker.timing.asking_again import Policy
+from momo_worker.timing.quiet import quiet_hours
 
 KEY = f"sch/{ID}/2026-12/P0"
 

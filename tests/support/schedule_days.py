@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from momo_worker.schedules.rules import MonthDay, NthWeekday, Rule, Unit, Weekday, WorkingDay, YearDay
+from momo_worker.timing.rules import MonthDay, NthWeekday, Rule, Unit, Weekday, WorkingDay, YearDay
 
 DAY = timedelta(days=1)
 

@@ -11,13 +11,13 @@ from momo_worker.ledger import schedule_dues, schedules
 from momo_worker.ledger.schedules import DecidedPeriod, Payer, Schedule
 from momo_worker.payment.payment import Product
 from momo_worker.runs.feeding import Feeder
-from momo_worker.schedules.asking_again import Policy
 from momo_worker.schedules.firing import Firing
 from momo_worker.schedules.following import Following
 from momo_worker.schedules.mandating import Mandated, sign_mandate
-from momo_worker.schedules.quiet import QuietHours
 from momo_worker.schedules.rounds import make_round
 from momo_worker.settings_schedules import Etiquette
+from momo_worker.timing.asking_again import Policy
+from momo_worker.timing.quiet import QuietHours
 
 ID = "3f1c8a52-6d0e-4b7a-9a57-2f6d1f0c9e11"
 FEES = "fees"

@@ -4,7 +4,7 @@ from datetime import time
 
 from hypothesis import strategies as st
 
-from momo_worker.schedules.rules import (
+from momo_worker.timing.rules import (
     EVERY_MAX,
     MonthDay,
     NthWeekday,

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from momo_worker.schedules.asking_again import Policy
-from momo_worker.schedules.asking_again import problems as problems_of
-from momo_worker.schedules.problems import QuietError
-from momo_worker.schedules.quiet import QuietHours, quiet_hours
 from momo_worker.settings_accounts import Where
 from momo_worker.settings_problems import Problems
 from momo_worker.settings_schema import SchedulesSection
+from momo_worker.timing.asking_again import Policy
+from momo_worker.timing.asking_again import problems as problems_of
+from momo_worker.timing.problems import QuietError
+from momo_worker.timing.quiet import QuietHours, quiet_hours
 
 
 @dataclass(frozen=True, slots=True)

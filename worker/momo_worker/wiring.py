@@ -33,11 +33,11 @@ from momo_worker.payment.envelope import ENVELOPE_PARTS
 from momo_worker.payment.job import FIELDS
 from momo_worker.payment.payment import Product, Work
 from momo_worker.redis_client import connect
-from momo_worker.schedules.local_time import zone_or_utc
-from momo_worker.schedules.quiet import quiet_until
 from momo_worker.settings import Settings
 from momo_worker.streams import LEDGER_KEY
 from momo_worker.tide_copies import TideFile, TideInRedis
+from momo_worker.timing.local_time import zone_or_utc
+from momo_worker.timing.quiet import quiet_until
 from momo_worker.transport import Amqp
 
 log = structlog.get_logger(__name__)

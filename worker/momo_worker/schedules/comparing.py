@@ -10,11 +10,11 @@ from momo_worker.ledger.schedule_desk import Sharing
 from momo_worker.ledger.schedules import Payer, Schedule
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
-from momo_worker.schedules.local_time import DAY_MS, local, moment_ms, zone_of
-from momo_worker.schedules.periods import first_since
 from momo_worker.schedules.planning import timetable_of
-from momo_worker.schedules.problems import ScheduleError
-from momo_worker.schedules.rules import AT
+from momo_worker.timing.local_time import DAY_MS, local, moment_ms, zone_of
+from momo_worker.timing.periods import first_since
+from momo_worker.timing.problems import ScheduleError
+from momo_worker.timing.rules import AT
 
 _SHOWN = 5
 #: A period lasts ten years at most, and a schedule that was removed longer ago asks nobody in one that isn't over.

@@ -14,9 +14,9 @@ from typing import Any
 
 from momo_worker.ledger.schedules import Schedule
 from momo_worker.payment.money import format_amount
-from momo_worker.schedules.problems import did_you_mean
 from momo_worker.schedules.refusals import Problem, refuse
 from momo_worker.schedules.wording import NONE, PER_PAYER, Said
+from momo_worker.timing.problems import did_you_mean
 
 #: In the order in which an entry is written; those of `Said` are read as on the command line.
 KEYS = (

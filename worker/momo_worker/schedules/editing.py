@@ -20,14 +20,14 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedules import DecidedPeriod, Payer, Schedule
 from momo_worker.payment.job import Terms
 from momo_worker.schedules.comparing import Changes, compare, examples, shared
-from momo_worker.schedules.local_time import local, zone_of
 from momo_worker.schedules.payer_file import PayerFile, PayerList, read_payers
-from momo_worker.schedules.periods import HORIZON, Period, Timetable, check_fires, first_after, first_since, periods
 from momo_worker.schedules.planning import first_day, timetable_of, to_decide
-from momo_worker.schedules.problems import RuleError, ScheduleError
 from momo_worker.schedules.refusals import NotChangedError, Problem, refuse
-from momo_worker.schedules.rules import Unit, rule_of
 from momo_worker.schedules.wording import Place, Said, as_option, day_in, read_words
+from momo_worker.timing.local_time import local, zone_of
+from momo_worker.timing.periods import HORIZON, Period, Timetable, check_fires, first_after, first_since, periods
+from momo_worker.timing.problems import RuleError, ScheduleError
+from momo_worker.timing.rules import Unit, rule_of
 
 _DAYS_TRIED = 400
 #: What periods are named by: where one of these changes, a name that was decided no longer tells what was asked for.

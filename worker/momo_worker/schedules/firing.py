@@ -17,10 +17,10 @@ from momo_worker.payment.money import format_amount
 from momo_worker.payment.rules import HOUR, MINUTE
 from momo_worker.payment.transitions import ScheduleEventType
 from momo_worker.schedules import planning, telling
-from momo_worker.schedules.catching_up import CatchUp, catch_up_of, decide
-from momo_worker.schedules.periods import Period
-from momo_worker.schedules.problems import ScheduleError
 from momo_worker.schedules.rounds import make_round
+from momo_worker.timing.catching_up import CatchUp, catch_up_of, decide
+from momo_worker.timing.periods import Period
+from momo_worker.timing.problems import ScheduleError
 
 log = structlog.get_logger(__name__)
 

@@ -20,11 +20,11 @@ from momo_worker.payment.payment import Payment
 from momo_worker.payment.reference import derive, payment_id
 from momo_worker.payment.transitions import ScheduleEventType, State, Trigger
 from momo_worker.schedules import telling
-from momo_worker.schedules.asking_again import Again, Happened, Outcome, Stop, again, outcome_of
 from momo_worker.schedules.firing import ask
-from momo_worker.schedules.local_time import zone_or_utc
 from momo_worker.settings_schedules import Etiquette
 from momo_worker.steps import operator
+from momo_worker.timing.asking_again import Again, Happened, Outcome, Stop, again, outcome_of
+from momo_worker.timing.local_time import zone_or_utc
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,8 @@ from momo_worker.ledger.schedules import Schedule
 from momo_worker.runs.deciding import cancel_unsent
 from momo_worker.runs.releasing import OVER, NotReleasedError, cancel_run
 from momo_worker.schedules.editing import passed_periods
-from momo_worker.schedules.problems import ScheduleError
 from momo_worker.schedules.refusals import NotChangedError
+from momo_worker.timing.problems import ScheduleError
 
 #: How the pauses of a schedule's rounds begin, so that its resume lifts those and no others.
 _PAUSED = "its schedule is paused: "

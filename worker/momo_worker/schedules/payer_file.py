@@ -15,9 +15,9 @@ from momo_worker.runs.columns import HEADERS, Column, Header, HeaderError, Heade
 from momo_worker.runs.fields import ID_MAX, FieldReader, find_header, refuse_other_currency
 from momo_worker.runs.keys import id_in_key, own_id
 from momo_worker.runs.sheets import FileError, Line, open_sheet
-from momo_worker.schedules.local_time import zone_of
-from momo_worker.schedules.problems import ZoneError
 from momo_worker.schedules.refusals import Problem, refuse
+from momo_worker.timing.local_time import zone_of
+from momo_worker.timing.problems import ZoneError
 
 PAYERS_MAX = 100_000
 #: A schedule's keys hold its id and the period besides, and may end with a number.

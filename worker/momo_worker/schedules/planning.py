@@ -5,12 +5,13 @@ Raises ScheduleError for what an older release, or a person with the database, h
 
 from collections.abc import Collection
 from datetime import date, timedelta
+from itertools import islice
 
 from momo_worker.ledger.schedules import Schedule
-from momo_worker.schedules.calendars import OnHoliday, work_calendar
-from momo_worker.schedules.local_time import zone_of
-from momo_worker.schedules.periods import Period, Timetable, due, next_periods
-from momo_worker.schedules.rules import rule_of
+from momo_worker.timing.calendars import MOVE_DAYS_MAX, OnHoliday, work_calendar
+from momo_worker.timing.local_time import local, zone_of
+from momo_worker.timing.periods import Period, Timetable, due, periods
+from momo_worker.timing.rules import rule_of
 
 
 def timetable_of(schedule: Schedule) -> Timetable:
@@ -39,10 +40,13 @@ def to_decide(schedule: Schedule, decided: Collection[str], now_ms: int) -> tupl
 
 def next_moment_ms(schedule: Schedule, now_ms: int) -> int | None:
     """When something of it is to be decided next; None for never."""
-    ahead = next_periods(timetable_of(schedule), now_ms, _LOOKED_AT)
-    moments = [period.fires_at_ms for period in ahead if period.begins >= first_day(schedule)]
-    return min(moments, default=None)
+    timetable = timetable_of(schedule)
+    since = max(first_day(schedule), local(timetable.zone, now_ms).date() - _REACHING_BACK)
+    ahead = (period.fires_at_ms for period in periods(timetable, since) if period.fires_at_ms > now_ms)
+    return min(islice(ahead, _LOOKED_AT), default=None)
 
 
 #: A day that holidays move may come before one that is named earlier: a few are looked at.
 _LOOKED_AT = 40
+#: A year's period may be due on its last day, and a holiday put that off.
+_REACHING_BACK = timedelta(days=366 + MOVE_DAYS_MAX)

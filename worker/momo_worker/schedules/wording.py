@@ -13,12 +13,12 @@ from momo_worker.payment.money import AmountError, Currency, parse_amount
 from momo_worker.payment.notes import NOTE_MAX
 from momo_worker.runs.amounts import plain_amount
 from momo_worker.runs.marks import hides_something
-from momo_worker.schedules.calendars import OnHoliday, work_calendar
-from momo_worker.schedules.catching_up import catch_up_of
-from momo_worker.schedules.local_time import zone_of
-from momo_worker.schedules.problems import ScheduleError, did_you_mean
 from momo_worker.schedules.refusals import Problem
-from momo_worker.schedules.rules import rule_of
+from momo_worker.timing.calendars import OnHoliday, work_calendar
+from momo_worker.timing.catching_up import catch_up_of
+from momo_worker.timing.local_time import zone_of
+from momo_worker.timing.problems import ScheduleError, did_you_mean
+from momo_worker.timing.rules import rule_of
 
 #: As for runs, since the rounds of a schedule are named after it.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", re.ASCII)

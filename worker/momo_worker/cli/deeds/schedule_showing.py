@@ -26,11 +26,11 @@ from momo_worker.ledger.schedules import DecidedPeriod, Payer, Schedule
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
 from momo_worker.schedules.holding import named
-from momo_worker.schedules.local_time import local, zone_of
-from momo_worker.schedules.periods import Period, Timetable, next_periods
 from momo_worker.schedules.planning import first_day, timetable_of, to_decide
-from momo_worker.schedules.problems import ScheduleError
 from momo_worker.schedules.refusals import NotChangedError
+from momo_worker.timing.local_time import local, zone_of
+from momo_worker.timing.periods import Period, Timetable, next_periods
+from momo_worker.timing.problems import ScheduleError
 
 _LIST = ("schedule", "account", "state", "rule", "payers", "a period", "next", "to be signed")
 _PREVIEW = ("period", "day", "moved to", "why", "local time", "UTC")

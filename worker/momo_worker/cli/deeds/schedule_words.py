@@ -6,9 +6,9 @@ from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import AnswerIsNo, WrongUse
 from momo_worker.ledger.schedules import Schedule
 from momo_worker.payment.money import format_amount
-from momo_worker.schedules.local_time import local
-from momo_worker.schedules.periods import Period, Timetable
 from momo_worker.schedules.refusals import NotChangedError
+from momo_worker.timing.local_time import local
+from momo_worker.timing.periods import Period, Timetable
 
 _PROBLEMS_SHOWN = 20
 

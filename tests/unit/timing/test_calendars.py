@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from momo_worker.schedules.calendars import WorkCalendar, work_calendar
-from momo_worker.schedules.problems import CalendarError
+from momo_worker.timing.calendars import WorkCalendar, work_calendar
+from momo_worker.timing.problems import CalendarError
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from momo_worker.schedules.local_time import DAY_MS
-from momo_worker.schedules.periods import Period
-from momo_worker.schedules.problems import RuleError
+from momo_worker.timing.local_time import DAY_MS
+from momo_worker.timing.periods import Period
+from momo_worker.timing.problems import RuleError
 
 DAYS_MAX = 3650
 

@@ -15,11 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
-from momo_worker.schedules.calendars import MOVE_DAYS_MAX, OnHoliday, Placed, WorkCalendar, placed, working_day
-from momo_worker.schedules.local_time import local, moment_ms
-from momo_worker.schedules.problems import RuleError
-from momo_worker.schedules.rules import Rule, Unit, WorkingDay
-from momo_worker.schedules.slots import Slot, slots
+from momo_worker.timing.calendars import MOVE_DAYS_MAX, OnHoliday, Placed, WorkCalendar, placed, working_day
+from momo_worker.timing.local_time import local, moment_ms
+from momo_worker.timing.problems import RuleError
+from momo_worker.timing.rules import Rule, Unit, WorkingDay
+from momo_worker.timing.slots import Slot, slots
 
 #: How far ahead anything is looked for.
 HORIZON = timedelta(days=3653)

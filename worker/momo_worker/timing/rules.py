@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
 
-from momo_worker.schedules.problems import RuleError, did_you_mean
-from momo_worker.schedules.rfc import RfcRule, rfc_rule
+from momo_worker.timing.problems import RuleError, did_you_mean
+from momo_worker.timing.rfc import RfcRule, rfc_rule
 
 AT = time(9, 0)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momo_worker.schedules.catching_up import CatchUp, catch_up_of, decide
-from momo_worker.schedules.local_time import DAY_MS
-from momo_worker.schedules.periods import Period
-from momo_worker.schedules.problems import RuleError
+from momo_worker.timing.catching_up import CatchUp, catch_up_of, decide
+from momo_worker.timing.local_time import DAY_MS
+from momo_worker.timing.periods import Period
+from momo_worker.timing.problems import RuleError
 
 NOW_MS = 2_000_000_000_000
 

@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from momo_worker.schedules.calendars import NO_WORKING_DAY, OnHoliday, work_calendar
-from momo_worker.schedules.local_time import local, zone_of
-from momo_worker.schedules.periods import (
+from momo_worker.timing.calendars import NO_WORKING_DAY, OnHoliday, work_calendar
+from momo_worker.timing.local_time import local, zone_of
+from momo_worker.timing.periods import (
     Period,
     Timetable,
     check_fires,
@@ -18,8 +18,8 @@ from momo_worker.schedules.periods import (
     period_named,
     periods,
 )
-from momo_worker.schedules.problems import RuleError
-from momo_worker.schedules.rules import rule_of
+from momo_worker.timing.problems import RuleError
+from momo_worker.timing.rules import rule_of
 
 KAMPALA = zone_of("Africa/Kampala")
 UGANDA = work_calendar("UG")

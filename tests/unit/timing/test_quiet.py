@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from momo_worker.schedules.local_time import moment_ms, zone_of
-from momo_worker.schedules.problems import QuietError
-from momo_worker.schedules.quiet import QuietHours, quiet_hours, quiet_until
+from momo_worker.timing.local_time import moment_ms, zone_of
+from momo_worker.timing.problems import QuietError
+from momo_worker.timing.quiet import QuietHours, quiet_hours, quiet_until
 
 NIGHT = "20:00-07:00"
 #: (window, zone, UTC moment) and the UTC moment at which it is open again; '' when it is open.

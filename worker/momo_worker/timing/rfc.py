@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 
 from dateutil.rrule import rrulestr
 
-from momo_worker.schedules.problems import RuleError, did_you_mean
+from momo_worker.timing.problems import RuleError, did_you_mean
 
 INTERVAL_MAX = {"DAILY": 366, "WEEKLY": 52, "MONTHLY": 24, "YEARLY": 10}
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")

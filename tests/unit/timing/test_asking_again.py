@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from momo_worker.mtn.reasons import CODES
-from momo_worker.schedules.asking_again import (
+from momo_worker.timing.asking_again import (
     OUTCOMES,
     Again,
     Happened,
@@ -20,8 +20,8 @@ from momo_worker.schedules.asking_again import (
     outcome_of,
     problems,
 )
-from momo_worker.schedules.local_time import DAY_MS, HOUR_MS, local, zone_of
-from momo_worker.schedules.quiet import QuietHours, quiet_hours, quiet_until
+from momo_worker.timing.local_time import DAY_MS, HOUR_MS, local, zone_of
+from momo_worker.timing.quiet import QuietHours, quiet_hours, quiet_until
 
 KAMPALA = zone_of("Africa/Kampala")
 NIGHT = quiet_hours("20:00-07:00")

@@ -11,8 +11,8 @@ from datetime import date, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from momo_worker.schedules.local_time import DAY_MS, HOUR_MS, local, moment_ms
-from momo_worker.schedules.quiet import QuietHours, quiet_until
+from momo_worker.timing.local_time import DAY_MS, HOUR_MS, local, moment_ms
+from momo_worker.timing.quiet import QuietHours, quiet_until
 
 DAY_HOURS = 24
 MONTH_DAYS = 31

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.schedule_rules import a_rule, an_rfc_text
 
-from momo_worker.schedules.problems import RuleError
-from momo_worker.schedules.rules import Rule, rule_of
+from momo_worker.timing.problems import RuleError
+from momo_worker.timing.rules import Rule, rule_of
 
 SPELLINGS = {
     "monthly on 5": "monthly on 5 at 09:00",

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from momo_worker.schedules.local_time import moment_ms, zone_of
-from momo_worker.schedules.problems import ZoneError
+from momo_worker.timing.local_time import moment_ms, zone_of
+from momo_worker.timing.problems import ZoneError
 
 #: (zone, day, local time) and the moment in UTC.
 MOMENTS = {
@@ -112,7 +112,7 @@ def test_a_zone_that_there_isnt_is_refused_with_the_closest(name: str, close: st
 
 
 def test_a_machine_without_zones_has_those_of_the_package() -> None:
-    asked = "from momo_worker.schedules.local_time import *; print(local(zone_of('Africa/Kampala'), 0).isoformat())"
+    asked = "from momo_worker.timing.local_time import *; print(local(zone_of('Africa/Kampala'), 0).isoformat())"
     done = subprocess.run(
         [sys.executable, "-c", asked],
         env={"PYTHONTZPATH": "", "PATH": "/usr/bin:/bin"},

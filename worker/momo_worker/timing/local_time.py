@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from momo_worker.schedules.problems import ZoneError, did_you_mean
+from momo_worker.timing.problems import ZoneError, did_you_mean
 
 SECOND_MS = 1_000
 HOUR_MS = 3_600 * SECOND_MS

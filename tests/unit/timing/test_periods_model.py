@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.support.schedule_days import rfc_walk, walk
 from tests.support.schedule_rules import a_rule, an_rfc_text
 
-from momo_worker.schedules import rfc
-from momo_worker.schedules.calendars import OnHoliday, work_calendar
-from momo_worker.schedules.local_time import local, moment_ms, zone_of
-from momo_worker.schedules.periods import (
+from momo_worker.timing import rfc
+from momo_worker.timing.calendars import OnHoliday, work_calendar
+from momo_worker.timing.local_time import local, moment_ms, zone_of
+from momo_worker.timing.periods import (
     HORIZON,
     Period,
     Timetable,
@@ -21,8 +21,8 @@ from momo_worker.schedules.periods import (
     period_named,
     periods,
 )
-from momo_worker.schedules.problems import RuleError
-from momo_worker.schedules.rules import Rule, Unit, WorkingDay, rule_of
+from momo_worker.timing.problems import RuleError
+from momo_worker.timing.rules import Rule, Unit, WorkingDay, rule_of
 
 KAMPALA = zone_of("Africa/Kampala")
 ZONES = st.sampled_from(

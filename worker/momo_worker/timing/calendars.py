@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import holidays
 from holidays.registry import COUNTRIES
 
-from momo_worker.schedules.problems import CalendarError, closest, did_you_mean
+from momo_worker.timing.problems import CalendarError, closest, did_you_mean
 
 SATURDAY_AND_SUNDAY = frozenset((5, 6))
 #: Farther than this a day isn't moved: whoever declares a month of holidays is told that the period is skipped.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
-from momo_worker.schedules.local_time import local, moment_ms
-from momo_worker.schedules.problems import QuietError
+from momo_worker.timing.local_time import local, moment_ms
+from momo_worker.timing.problems import QuietError
 
 DAY_MINUTES = 24 * 60
 OPEN_MINUTES_MIN = 60

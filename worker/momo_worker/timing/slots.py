@@ -11,10 +11,10 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, islice, pairwise
 
-from momo_worker.schedules import rfc
-from momo_worker.schedules.calendars import WorkCalendar, working_day
-from momo_worker.schedules.rfc import RfcRule
-from momo_worker.schedules.rules import MonthDay, NthWeekday, Rule, Unit, Weekday, WorkingDay, YearDay
+from momo_worker.timing import rfc
+from momo_worker.timing.calendars import WorkCalendar, working_day
+from momo_worker.timing.rfc import RfcRule
+from momo_worker.timing.rules import MonthDay, NthWeekday, Rule, Unit, Weekday, WorkingDay, YearDay
 
 DAY = timedelta(days=1)
 WEEK_DAYS = 7
