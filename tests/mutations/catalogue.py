@@ -1,6 +1,6 @@
 """All mutations, in the order of the rules. Nothing but data."""
 
-from tests.mutations import asking, deciding, keeping, people, refusing, restoring, sending, signing
+from tests.mutations import asking, deciding, keeping, people, refusing, restoring, scheduling, sending, signing
 
 MUTATIONS = (
     *sending.MUTATIONS,
@@ -11,4 +11,5 @@ MUTATIONS = (
     *refusing.MUTATIONS,
     *signing.MUTATIONS,
     *asking.MUTATIONS,
+    *scheduling.MUTATIONS,
 )

@@ -25,8 +25,10 @@ MUTATIONS = (
         _RULE,
         "a payment with a run's key is a run's row, whichever of its names was changed",
         "payment/payment.py",
-        "        return bool(self.run) or self.idempotency_key.startswith(RUN_KEYS) or self.source.startswith(RUN_KEYS)\n",
-        "        return bool(self.run)\n",
+        "            bool(self.run)\n"
+        "            or self.idempotency_key.startswith((RUN_KEYS, SCHEDULE_KEYS))\n"
+        "            or self.source.startswith(RUN_KEYS)\n",
+        "            bool(self.run)\n",
         tests=f"{_TESTS}test_a_cell_that_was_changed_after_the_approval_keeps_that_row_from_moving",
         beyond=_BEYOND,
     ),

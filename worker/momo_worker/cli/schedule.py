@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from momo_worker.cli.deeds import schedule_applying as applying
     from momo_worker.cli.deeds import schedule_editing as editing
     from momo_worker.cli.deeds import schedule_holding as holding
+    from momo_worker.cli.deeds import schedule_settling as settling
     from momo_worker.cli.deeds import schedule_showing as showing
     from momo_worker.cli.deeds import schedule_signing as signing
 else:
     applying = late("momo_worker.cli.deeds.schedule_applying")
     editing = late("momo_worker.cli.deeds.schedule_editing")
     holding = late("momo_worker.cli.deeds.schedule_holding")
+    settling = late("momo_worker.cli.deeds.schedule_settling")
     showing = late("momo_worker.cli.deeds.schedule_showing")
     signing = late("momo_worker.cli.deeds.schedule_signing")
 
@@ -233,3 +235,38 @@ def apply(
 ) -> None:
     """Bring the schedules of a file into the ledger: all of it or nothing. Removes none by itself."""
     applying.apply(file, dry_run=dry_run, also=also, accept_changes=accept_changes, by=by, as_json=as_json)
+
+
+@schedule.command("settle")
+def settle(
+    name: Name,
+    payer: Annotated[str, typer.Option("--payer", metavar="ID", help="The payer's id, as in your list.")] = "",
+    period: Annotated[str, typer.Option("--period", help="For which period: 2026-12, 2026-W49.")] = "",
+    amount: Annotated[
+        str | None, typer.Option("--amount", help="How much was paid; all that is owed without it.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="How it was paid: in cash, receipt 118.")] = "",
+    account: Account = "default",
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Say that a payer has paid by other means, so that nobody asks for it again."""
+    settling.settle(settling.Said(name, payer, period, amount, reason, account, by), as_json=as_json)
+
+
+@schedule.command("arrears")
+def arrears(
+    name: Name,
+    period: Annotated[str | None, typer.Option("--period", help="Only this period.")] = None,
+    payer: Annotated[str | None, typer.Option("--payer", metavar="ID", help="Only this payer.")] = None,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write every line to a file.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Also those who owe nothing.")] = False,
+    rows: Annotated[int, typer.Option(min=0, help="How many payers to show.")] = 20,
+    full: Annotated[bool, typer.Option("--full", help="Show phone numbers whole.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    account: Account = "default",
+    as_json: Json = False,
+) -> None:
+    """Tell who owes what: due, collected, settled and outstanding, by period and payer."""
+    look = settling.Look(name, period, payer, account, csv, everybody, full, rows)
+    settling.show_arrears(look, force=force, as_json=as_json)
