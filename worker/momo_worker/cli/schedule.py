@@ -46,7 +46,7 @@ Payers = Annotated[
     str | None, typer.Option("--payers", metavar="FILE", help="A CSV or XLSX file: id, name, phone, amount, zone.")
 ]
 Note = Annotated[str | None, typer.Option("--note", help="What people read beside the prompt.")]
-Holidays = Annotated[str | None, typer.Option("--holidays", help="Of which country: UG, or ZA-GP with its part; none.")]
+Holidays = Annotated[str | None, typer.Option("--holidays", help="Of which country: UG, or CA-QC with its part; none.")]
 OnHoliday = Annotated[
     str | None,
     typer.Option("--on-holiday", help="What becomes of a day that is a holiday: keep, before, after or skip."),

@@ -111,7 +111,8 @@ def named(tx: Tx, account: str, name: str, *, lock: bool = False, removed: bool 
         raise NotChangedError(f"the schedule {found.name} was removed: make a new one")
     names = [one.name for one in schedules.listed(tx, account=account)]
     there = f"it has {', '.join(names[:10])}" if names else "`momo schedule add` makes one"
-    raise NotChangedError(f"account {account} has no schedule {name}; {there}")
+    removed_too = "; one that was removed goes by its id (`momo schedule list --removed`)"
+    raise NotChangedError(f"account {account} has no schedule {name}; {there}{removed_too}")
 
 
 def _passed(tx: Tx, schedule: Schedule) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from momo_worker.timing.local_time import local, zone_of
 from momo_worker.timing.periods import Period, Timetable, next_periods
 from momo_worker.timing.problems import ScheduleError
 
-_LIST = ("schedule", "account", "state", "rule", "payers", "a period", "next", "to be signed")
+_LIST = ("schedule", "account", "state", "rule", "payers", "a period", "next", "to be signed", "id")
 _PREVIEW = ("period", "day", "moved to", "why", "local time", "UTC")
 _HISTORY = ("period", "became", "payers", "total", "collected", "settled", "stand", "rounds", "why")
 _PAYERS = ("id", "name", "number", "amount", "zone")
@@ -73,6 +73,7 @@ def listing(*, account: str | None, removed: bool, as_json: bool) -> None:
             money(schedule, one.total_minor),
             one.next or "-",
             f"{one.unsigned:,}" if one.unsigned else "-",
+            schedule.id,
         )
     wide_console().print(table)
 
