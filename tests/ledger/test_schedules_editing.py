@@ -1,5 +1,7 @@
 """Schedules are made, edited, held and ended, and nobody is asked twice for it, nor by a list that came to harm (money-review H1, H3)."""
 
+import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -188,6 +190,38 @@ def test_an_edit_before_the_period_fired_holds_for_it(world: World, treasury: Tr
     edited = edit(world, Said(rule="monthly on 20 at 10:00", note="Fees of December"))
     assert (edited.first.name, edited.first.moved.isoformat()) == ("2026-12", "2026-12-20")
     assert len(edited.edited) == 2
+
+
+RULES = (
+    "monthly on 5", "monthly on last friday", "last working day", "every 2 weeks on friday", "weekly on monday", "daily", "every 10 days",
+    "every 3 months on 5", "quarterly on 5", "yearly on 31 march", "RRULE:FREQ=MONTHLY;BYDAY=2SA", "RRULE:FREQ=WEEKLY;BYDAY=MO,TH",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_edited_no_day_belongs_to_two_periods_that_asked(
+    world: World, treasury: Treasury, seed: int
+) -> None:
+    chance = random.Random(seed)
+    treasury.schedule(payers(1), after_day="2026-11-30")
+    for _ in range(90):
+        step = chance.random()
+        if step < 0.35:
+            edit(world, Said(rule=chance.choice(RULES)))
+        elif step < 0.5:
+            edit(
+                world,
+                Said(holidays=chance.choice(["UG", "none"]), on_holiday=chance.choice(["before", "after", "keep"])),
+            )
+        elif step < 0.6:
+            edit(world, Said(starts=chance.choice(["2026-01-01", "2026-11-19", "2027-02-03"])))
+        else:
+            world.clock.on(chance.choice([3_600, 40_000, 86_400, 20 * 86_400]))
+        if chance.random() < 0.6:
+            treasury.firing().fire()
+    asked = world.rows("SELECT begins_on, ends_on FROM schedule_period WHERE state = 'fired' ORDER BY begins_on")
+    assert len(asked) > 1
+    assert all(before[1] < after[0] for before, after in pairwise(asked)), asked
 
 
 def test_a_name_means_nothing(world: World, treasury: Treasury) -> None:

@@ -7,13 +7,18 @@ import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
 
+from momo_worker.payment.job import Terms
 from momo_worker.payment.money import Currency, parse_amount
 from momo_worker.payment.msisdn import parse_msisdn
+from momo_worker.schedules.declared import KEYS, read_declared
+from momo_worker.schedules.payer_file import PayerFile, read_payers
+from momo_worker.schedules.wording import read_words
 from momo_worker.settings import EMBEDDED_REDIS_URL, load
 from momo_worker.settings_schema import PLACES, SECTIONS, SHORT_NAMES, LogSection, Written, account_leaves
 
@@ -173,6 +178,23 @@ def test_the_salary_file_is_what_a_business_has() -> None:
     assert len(set(names)) == 199
     assert [name for name in names if "'" in name] == ["Brigitte N'Guessan"]
     assert [name for name in names if not name.isascii()] == ["Zoé Kaggwa"]
+
+
+def test_schedules_toml_is_all_comments_and_what_it_shows_is_read() -> None:
+    text = (CONFIG / "schedules.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text) == {}
+    example = text[text.index("# [[schedule]]") :].replace("\n# ", "\n").removeprefix("# ")
+    assert set(tomllib.loads(example)["schedule"][0]) == set(KEYS)
+    (declared,) = read_declared(example, "schedules.toml")
+    assert read_words(declared.said, Currency("UGX", 0)).problems == ()
+    assert (CONFIG / declared.payers).is_file()
+
+
+def test_the_payers_file_is_what_a_school_has() -> None:
+    file = PayerFile("payers.csv", (CONFIG / "examples" / "payers.csv").read_bytes())
+    payers = read_payers(file, Terms(Currency("UGX", 0), "UG"), UUID(int=1), None).payers
+    assert (len(payers), len({one.msisdn for one in payers})) == (24, 23), "two children on one phone are two payers"
+    assert {one.zone for one in payers} == {None, "Africa/Kigali"}
 
 
 def test_config_holds_no_code() -> None:

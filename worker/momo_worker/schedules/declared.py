@@ -37,7 +37,7 @@ class Declared:
     begins: str | None
     payers: str
     said: Said
-    #: Whether the entry says these itself: what it leaves out is the default, and not what an earlier version said.
+    #: Whether the entry says a zone itself: where it doesn't, the market's counts, and not what an earlier version said.
     zone_said: bool
     file: str
 

@@ -7,7 +7,7 @@ from momo_worker.cli.saying import WrongUse, say, say_json
 from momo_worker.settings_files import find_home, shipped_config
 from momo_worker.settings_problems import Problems, SettingsError
 
-_FILES = ("worker.toml", "markets.toml", "examples/salaries.csv")
+_FILES = ("worker.toml", "markets.toml", "schedules.toml", "examples/salaries.csv", "examples/payers.csv")
 
 
 def init(folder: str, *, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def add(said: Said, file: FileSaid, more: More, *, begin: str | None, print_toml
     with office_of(settings) as office:
         wish = Wish(more.account, said, payers, actor(more.by), begins=begin)
         if print_toml:
-            _print(office, wish, file.path or "", as_json=as_json)
+            _print(office, wish, _seen_from(settings.config_folder, file.path or ""), as_json=as_json)
             return
         taken = _taken(office, wish, settings, more)
     _tell(taken, "is made", as_json=as_json)
@@ -94,6 +94,12 @@ def _prepared(office: Office, wish: Wish) -> Prepared:
     with parts.ledger.read() as tx:
         now_ms = tx.now_ms
     return prepare(parts, wish, now_ms)
+
+
+def _seen_from(folder: Path, path: str) -> str:
+    """The payers' file as an entry of schedules.toml in the config folder names it."""
+    there = Path(path).resolve()
+    return str(there.relative_to(folder)) if there.is_relative_to(folder) else str(there)
 
 
 def _print(office: Office, wish: Wish, path: str, *, as_json: bool) -> None:

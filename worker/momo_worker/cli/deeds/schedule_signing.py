@@ -31,7 +31,7 @@ def approve(name: str, *, by: str, ceiling: str | None, account: str, file: str 
         most = _ceiling(ceiling, schedule)
         key = opener(settings, by, file)
         try:
-            done = sign_mandate(parts, account, schedule.id, person, key, ceiling_minor=most)
+            done = sign_mandate(parts, account, schedule.name, person, key, ceiling_minor=most)
         except NotMandatedError as error:
             raise AnswerIsNo(f"{error}; nothing was signed") from None
         with parts.ledger.read() as tx:
