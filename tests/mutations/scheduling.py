@@ -1,6 +1,6 @@
 """Mutations of schedules: once per period, mandates, what is held against the claim, asking again (money-review H). Data only; each text stands once in its file."""
 
-from tests.mutations.mutation import broken
+from tests.mutations.mutation import Edit, Mutation, broken
 
 _RULE = "schedules"
 _MANDATES = "commons/mandates.py"
@@ -113,14 +113,19 @@ MUTATIONS = (
         tests=f"{_FIRING_TESTS}test_nothing_fires_while_a_restored_ledger_is_searched",
         beyond=_BEYOND,
     ),
-    broken(
+    Mutation(
         "retried_without_having_seen",
         _RULE,
         "a kill after a retry makes no further one",
-        _FOLLOWING,
-        "seen_attempt=due.attempt, ",
-        "",
-        tests=f"{_FOLLOWING_TESTS}test_a_kill_after_the_next_attempt_makes_no_third",
+        (
+            Edit(_FOLLOWING, "seen_attempt=due.attempt, ", ""),
+            Edit(
+                _FOLLOWING,
+                "            if payment is not None and not _is_at(payment, due.attempt):\n",
+                "            if payment is None:\n",
+            ),
+        ),
+        tests=(f"{_FOLLOWING_TESTS}test_a_kill_after_the_next_attempt_makes_no_third",),
         beyond=_BEYOND,
     ),
     broken(
