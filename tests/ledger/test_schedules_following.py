@@ -15,6 +15,7 @@ from momo_worker.payment.payment import Product
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest, Status
 from momo_worker.runs.releasing import cancel_run
 from momo_worker.schedules import following as following_room
+from momo_worker.schedules.holding import remove_schedule
 from momo_worker.schedules.settling import NotSettledError, Settling, settle
 from momo_worker.steps import operator
 from momo_worker.timing.asking_again import Policy
@@ -340,3 +341,14 @@ def test_nobody_is_asked_again_of_a_schedule_that_is_paused(world: World, treasu
     treasury.at("2026-12-06T06:00:00")
     treasury.following().follow()
     assert treasury.dues() == {"2026-12 P0": "waiting"}
+
+
+def test_nobody_of_a_schedule_that_was_removed_is_left_waiting(world: World, treasury: Treasury) -> None:
+    asked(treasury, 3)
+    world.mtn.on_look = failing("EXPIRED")
+    until_ended(treasury)
+    world.write("UPDATE schedule_due SET state = 'due' WHERE payer_id = 'P2'")
+    remove_schedule(world.parts, "default", FEES, reason="the school has closed", by="bursar")
+    treasury.following().follow()
+    assert set(treasury.dues().values()) == {"stopped"}
+    assert world.rows("SELECT DISTINCT why FROM schedule_due") == ["its schedule was removed"]

@@ -271,6 +271,7 @@ def without_payment(tx: Tx, *, limit: int) -> list[Due]:
     return [due for due in found if due is not None]
 
 
+REMOVED = "its schedule was removed"
 _STOP_ALL = text(
     "UPDATE schedule_due SET state = 'stopped', why = :why, again_at_ms = NULL, state_since_ms = :now "
     "WHERE schedule_id = :schedule AND state IN ('due', 'waiting')"

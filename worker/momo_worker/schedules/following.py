@@ -74,6 +74,8 @@ class Following:
                 self._paid(tx, schedule, due, payment.amount_minor, ended)
             elif due.outstanding_minor == 0:
                 schedule_dues.change(tx, due, state="settled", why="", again_at_ms=None)
+            elif schedule.state == "removed":
+                self._stop(tx, schedule, due, schedule_dues.REMOVED, payment.reason_code)
             elif payment.state is State.CANCELLED:
                 self._never_sent(tx, schedule, due, payment.reason_code)
             else:

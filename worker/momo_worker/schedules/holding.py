@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from momo_worker.commons import run_pausing
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import runs, schedule_desk, schedules, stops
+from momo_worker.ledger import runs, schedule_desk, schedule_dues, schedules, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.runs import Run
 from momo_worker.ledger.schedules import Schedule
@@ -87,6 +87,7 @@ def remove_schedule(parts: Parts, account: str, name: str, *, reason: str, by: s
         schedule = named(tx, account, name, lock=True, removed=True)
         if schedule.state != "removed":
             schedules.change(tx, schedule.id, state="removed")
+            schedule_dues.stop_all(tx, schedule.id, schedule_dues.REMOVED)
             _journal(tx, schedule, "schedule removed", reason, by)
         found = _unfinished(tx, schedule)
         schedule = schedules.find(tx, schedule.id) or schedule

@@ -17,6 +17,7 @@ from momo_worker.commons.parts import Parts
 from momo_worker.commons.signatures import account_pin
 from momo_worker.ledger import schedules, stops
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.schedule_desk import subject_of
 from momo_worker.ledger.schedules import Payer, Schedule, SignedPayer
 from momo_worker.payment.payment import Operation
 
@@ -76,7 +77,7 @@ def sign_mandate(
             tx,
             actor=person.name,
             action="schedule approved",
-            subject=f"schedule={schedule.id} account={account}",
+            subject=subject_of(schedule.id, account),
             reason=f"{len(payers)} payers, ceiling {ceiling}, root {given.root}",
         )
         return Mandated(schedule, given)

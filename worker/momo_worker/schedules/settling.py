@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import schedule_dues, schedules, stops
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.schedule_desk import subject_of
 from momo_worker.ledger.schedule_dues import Due, Settled
 from momo_worker.ledger.schedules import Schedule
 from momo_worker.payment.money import format_amount
@@ -66,8 +67,8 @@ def settle(parts: Parts, said: Settling) -> AfterSettling:
             tx,
             actor=said.by,
             action="schedule settled",
-            subject=f"schedule={schedule.id} period={due.period} payer={due.payer_id}",
-            reason=f"{amount_minor}: {said.reason}",
+            subject=subject_of(schedule.id, schedule.account),
+            reason=f"{due.payer_id} for {due.period}, {format_amount(amount_minor, schedule.exponent)}: {said.reason}",
         )
         now = _again(tx, due)
         more = {"paid": format_amount(amount_minor, schedule.exponent), "reason": said.reason, "by": said.by}
