@@ -103,29 +103,19 @@ MUTATIONS = (
         tests=f"{_FIRING_TESTS}test_days_that_holidays_put_in_another_order_are_each_decided",
         beyond=_BEYOND,
     ),
-    broken(
+    Mutation(
         "fires_while_a_ledger_is_searched",
         _RULE,
         "nothing fires in a recovery",
-        _FIRING,
-        "            if recovery.current(tx) is not None:\n                return 0\n            now_ms",
-        "            now_ms",
-        tests=f"{_FIRING_TESTS}test_nothing_fires_while_a_restored_ledger_is_searched",
-        beyond=_BEYOND,
-    ),
-    Mutation(
-        "retried_without_having_seen",
-        _RULE,
-        "a kill after a retry makes no further one",
         (
-            Edit(_FOLLOWING, "seen_attempt=due.attempt, ", ""),
             Edit(
-                _FOLLOWING,
-                "            if payment is not None and not _is_at(payment, due.attempt):\n",
-                "            if payment is None:\n",
+                _FIRING,
+                "            if recovery.current(tx) is not None:\n                return 0\n            now_ms",
+                "            now_ms",
             ),
+            Edit(_FIRING, " or recovery.current(tx) is not None:\n", ":\n"),
         ),
-        tests=(f"{_FOLLOWING_TESTS}test_a_kill_after_the_next_attempt_makes_no_third",),
+        tests=(f"{_FIRING_TESTS}test_nothing_fires_while_a_restored_ledger_is_searched",),
         beyond=_BEYOND,
     ),
     broken(
