@@ -55,12 +55,24 @@ def prepare(tx: Tx, namespace: uuid.UUID | None, *, sandbox_only: bool) -> Insta
                 "keep it with the credentials for ever, and set it in every process"
             )
         return _write_new(tx, namespace)
+    _compare_namespace(found, namespace)
+    return found
+
+
+def refuse_other_settings(tx: Tx, namespace: uuid.UUID | None, accounts: Iterable[Account]) -> None:
+    """Raise LedgerError where a process that starts under these settings would; writes nothing, and a new ledger takes any."""
+    found = read(tx)
+    if found is not None:
+        _compare_namespace(found, namespace)
+        pin_accounts(tx, accounts, write=False)
+
+
+def _compare_namespace(found: Installation, namespace: uuid.UUID | None) -> None:
     if namespace is not None and namespace != found.namespace:
         raise LedgerError(
             f"belongs to the namespace {found.namespace}, and MOMO_NAMESPACE is {namespace}: "
             "one of the two is another installation's; correct MOMO_NAMESPACE or MOMO_DATABASE_URL"
         )
-    return found
 
 
 def _write_new(tx: Tx, given: uuid.UUID | None) -> Installation:

@@ -31,12 +31,18 @@ def quiet_settings(level: str = "WARNING") -> Settings:
 
 def ledger_is_there(settings: Settings) -> None:
     """SQLite would make an empty file of a mistyped name; a ledger is made by `momo migrate` and by nothing else."""
-    path = settings.database_url.removeprefix(_SQLITE)
-    if path != settings.database_url and not os.path.exists(path):  # noqa: PTH110 - a name that no path can have must not raise
+    if not is_made(settings):
+        path = settings.database_url.removeprefix(_SQLITE)
         raise AnswerIsNo(
             f"there is no ledger at {path} yet: `momo up` or `momo migrate` makes it{simulator_hint(settings)}; "
             "MOMO_HOME and MOMO_DATABASE_URL say where it is"
         )
+
+
+def is_made(settings: Settings) -> bool:
+    """Whether an SQLite ledger has its file; a PostgreSQL server answers for itself."""
+    path = settings.database_url.removeprefix(_SQLITE)
+    return path == settings.database_url or os.path.exists(path)  # noqa: PTH110 - a name that no path can have must not raise
 
 
 def simulator_hint(settings: Settings) -> str:

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import structlog
 from rich.table import Table
+from sqlalchemy.exc import OperationalError
 
 from momo_worker import logs
 from momo_worker.cli import household
+from momo_worker.cli.deeds.reading import is_made
 from momo_worker.cli.deeds.showing import wide_console
 from momo_worker.cli.homes import SIMULATOR_FOLDER
 from momo_worker.cli.saying import DONE, NO, AnswerIsNo, WrongUse, say, say_json
 from momo_worker.cli.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS, Supervisor, leashed
 from momo_worker.clock import SystemClock
 from momo_worker.embedded import EmbeddedError, EmbeddedValkey
+from momo_worker.ledger import installation
+from momo_worker.ledger.engine import Ledger, LedgerError
+from momo_worker.ledger.revision import current, unreachable
 from momo_worker.settings import EMBEDDED_REDIS_URL, METRICS_PORT_PUMP, METRICS_PORT_WORKER, Settings, load
 from momo_worker.settings_files import find_home
 from momo_worker.settings_problems import Problems
@@ -40,13 +45,42 @@ class Wanted:
 def up(wanted: Wanted) -> int:
     """Run everything; returns when all has ended."""
     logs.configure("INFO", "up")
-    settings = _simulated(wanted) if wanted.simulator else load(os.environ, Path.cwd())
+    own = _of_the_simulator(wanted) if wanted.simulator else {}
+    settings = load({**os.environ, **own}, Path.cwd())
     logs.configure(settings.log_level, "up")
     if not any(account.credentials for account in settings.accounts.values()):
         raise WrongUse(_no_credentials(settings))
     settings.home.mkdir(parents=True, exist_ok=True)
     with _only_one(settings.home):
+        refuse_another_ledger(settings, simulator=wanted.simulator)
+        if wanted.simulator:
+            os.environ["MOMO_HOME"] = str(settings.home)
+            _write_dotenv(settings.home, own)
+            settings = load(os.environ, Path.cwd())
         return _run(wanted, settings, _environment(wanted, settings))
+
+
+def refuse_another_ledger(settings: Settings, *, simulator: bool) -> None:
+    """A pump or a worker would end at once on a ledger that paid under other settings, and be started again for ever."""
+    if not is_made(settings):
+        return
+    ledger = Ledger(settings.database_url, SystemClock(), pool_size=1)
+    try:
+        # One that was never migrated has paid nothing yet.
+        if current(ledger) is not None:
+            with ledger.read() as tx:
+                installation.refuse_other_settings(tx, settings.namespace, settings.accounts.values())
+    except OperationalError as error:
+        raise unreachable(ledger, error) from None
+    except LedgerError as error:
+        advice = (
+            "; start this one under the MOMO_MARKET and --simulator-port of before, or with another MOMO_HOME"
+            if simulator
+            else ""
+        )
+        raise WrongUse(f"nothing was started: the ledger at {ledger.where} {error}{advice}") from None
+    finally:
+        ledger.close()
 
 
 def _no_credentials(settings: Settings) -> str:
@@ -61,9 +95,8 @@ def _no_credentials(settings: Settings) -> str:
     )
 
 
-def _simulated(wanted: Wanted) -> Settings:
-    """The settings of the simulator's own home, which is made when it isn't there."""
-    home = _simulator_home()
+def _of_the_simulator(wanted: Wanted) -> dict[str, str]:
+    """The variables of the simulator's own home: where it is, and as whom it pays. Writes nothing yet."""
     own = household.Money(_market(), f"http://127.0.0.1:{wanted.simulator_port}").variables()
     in_the_way = sorted(name for name, text in os.environ.items() if _speaks_of_money(name) and own.get(name) != text)
     if in_the_way:
@@ -74,14 +107,17 @@ def _simulated(wanted: Wanted) -> Settings:
     embedded = f"redis://127.0.0.1:{wanted.redis_port}/0"
     if embedded != EMBEDDED_REDIS_URL:
         own["MOMO_REDIS_URL"] = embedded
-    home.mkdir(parents=True, exist_ok=True)
+    return {**own, "MOMO_HOME": str(_simulator_home())}
+
+
+def _write_dotenv(home: Path, own: Mapping[str, str]) -> None:
+    """The home's .env, made anew at each start but for what others have put into it."""
+    ours = {name: text for name, text in own.items() if name != "MOMO_HOME"}
     lines = ["# Written by `momo up --simulator` at each start: published constants, no secrets."]
-    lines += [f"{name}={text}" for name, text in own.items()]
-    lines += _added(home / ".env", own)
+    lines += [f"{name}={text}" for name, text in ours.items()]
+    lines += _added(home / ".env", ours)
     (home / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (home / ".env").chmod(0o600)
-    os.environ["MOMO_HOME"] = str(home)
-    return load(os.environ, Path.cwd())
 
 
 def _added(path: Path, own: Mapping[str, str]) -> list[str]:
