@@ -8,13 +8,15 @@ import pytest
 from tests.support.ledger_world import World, an_account, failures, side_by_side
 from tests.support.run_office import NAME, Office, a_file, an_office, people
 
-from momo_worker.approval.people import NOBODY, Role
+from momo_worker.approval.people import NOBODY, People, Role
 from momo_worker.commons.parts import Approvals
 from momo_worker.ledger import run_checks, runs
 from momo_worker.ledger.run_checks import CheckVerdict, RowCheck
+from momo_worker.ledger.runs import Run
 from momo_worker.payment.payment import Operation
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.runs.approving import NotSignedError, sign_run
+from momo_worker.runs.progress import look, waits_for
 from momo_worker.runs.releasing import NotReleasedError, Wish, cancel_run, release_run, reopen_run
 
 
@@ -44,6 +46,11 @@ def test_every_row_of_a_released_run_leaves_once_with_what_was_signed(world: Wor
     assert '"payerMessage":"December"' in body
     found = world.payment(office.payment_ids(run)[0])
     assert (found.run, found.lane.value, found.source) == (run.id, "bulk", f"run/{run.id}/1")
+
+
+def told_to_watchers(world: World, run: Run, people_here: People) -> str:
+    with world.ledger.read() as tx:
+        return waits_for(look(tx, runs.find(tx, run.id) or run, people_here))
 
 
 #: What somebody with the database's password might change after the approval, and where the row stands then.
@@ -162,18 +169,24 @@ def test_an_account_that_was_pointed_elsewhere_voids_the_approval(world: World, 
 def test_a_process_that_doesnt_know_an_approver_sends_nothing_and_condemns_nothing(
     world: World, office: Office, logged: list[MutableMapping[str, Any]]
 ) -> None:
-    office.released(a_file(*people(2)))
+    run = office.released(a_file(*people(2)))
     office.feeder().feed()
     knowing = world.parts
     world.parts = replace(world.parts, approvals=Approvals(lambda: NOBODY))
     world.turn()
     assert (world.mtn.left, world.count("pause")) == ([], 0)
-    assert any("doesn't count in this process" in str(one.get("why")) for one in logged)
+    (why,) = {str(one["why"]) for one in logged if "doesn't count in this process" in str(one.get("why"))}
+    assert "first_approver" in why
+    assert "start `momo up`" in why
+
+    world.clock.on(120)
+    assert "nothing of it was sent yet" in told_to_watchers(world, run, knowing.approvals.people())
+    assert "no worker under the settings here accepts ada, boss" in told_to_watchers(world, run, NOBODY)
 
     world.parts = knowing
-    world.clock.on(120)
     world.turn()
     assert len(world.mtn.left) == 2
+    assert told_to_watchers(world, run, knowing.approvals.people()) == ""
 
 
 def test_nobody_approves_what_they_made_and_nobody_signs_twice(world: World, office: Office) -> None:

@@ -102,9 +102,11 @@ def permission(
     for one in (*given, *made):
         person = people.counted.get(one.name)
         if person is None:
-            return Permission(
-                why=f"{one.name}, who signed it, doesn't count in this process's approvers.toml", unknown=True
+            why = (
+                f"{one.name}, who signed it, doesn't count in this process: neither the first_approver of its settings nor approvers.toml "
+                "says so; where both do by now, start `momo up` or this worker again"
             )
+            return Permission(why=why, unknown=True)
         if person.role is not one.role or not is_signed(person.key, _text_of(terms, one), one.signature):
             return Permission(why=f"the signature of {one.name} isn't about what the ledger holds now")
     names = {one.name for one in given}

@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.table import Column, Table
 
-from momo_worker.approval.people import NAME, Entry, People, Role, SignIn, who_counts
+from momo_worker.approval.people import NAME, NOBODY, Entry, People, Role, SignIn, who_counts
 from momo_worker.approval.signing import new_key, public_text, sign
 from momo_worker.approvers_file import FILE_NAME, ApproversError, Written, add_entry, add_sign_in, read
 from momo_worker.cli.deeds.keys import key_left, key_path, opener, passphrase, write_key
@@ -166,6 +166,14 @@ def people_of(settings: Settings) -> People:
     """Who counts, for a command; a file that can't be read is told."""
     written = _written(settings)
     return who_counts(settings.first_approver, written.entries, written.signed)
+
+
+def people_or_nobody(settings: Settings) -> People:
+    """The same for who only looks: while the file can't be read, nobody counts anywhere."""
+    try:
+        return people_of(settings)
+    except AnswerIsNo:
+        return NOBODY
 
 
 def counting(people: People, name: str, role: Role) -> Entry:

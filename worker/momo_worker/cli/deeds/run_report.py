@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from momo_worker.cli.deeds.approvers import people_or_nobody
 from momo_worker.cli.deeds.bars import bar
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.deeds.runs import named_or_cancelled
@@ -16,6 +17,7 @@ from momo_worker.ledger.engine import Ledger
 from momo_worker.mtn.reasons import explain
 from momo_worker.runs.export import writable
 from momo_worker.runs.outcomes import Count, Outcome, Totals, outcomes
+from momo_worker.runs.progress import look, waits_for
 from momo_worker.runs.report import OVERRIDES, WORDS, Subject, Writer, follows_up, override_cells
 from momo_worker.runs.report_csv import CsvReport
 from momo_worker.runs.report_html import HtmlReport
@@ -50,13 +52,17 @@ def report(
     files = Files(tuple((form, Path(path)) for form, path in given if path), force)
     if len({path.absolute() for _, path in files.wanted}) < len(files.wanted):
         raise WrongUse("two of the files have one name; give each its own")
-    with ledger_of(quiet_settings()) as ledger, bar(quiet=as_json) as progress:
+    settings = quiet_settings()
+    people = people_or_nobody(settings)
+    with ledger_of(settings) as ledger, bar(quiet=as_json) as progress:
         subject = _subject(ledger, account, name, full=full)
         try:
             totals = _written(ledger, subject, files, progress.tell)
         except (FileIsThereError, NotWrittenError) as error:
             raise AnswerIsNo(str(error)) from None
-    _tell(subject, totals, files.wanted, as_json=as_json)
+        with ledger.read() as tx:
+            waiting = waits_for(look(tx, subject.run, people))
+    _tell(subject, totals, files.wanted, waiting, as_json=as_json)
 
 
 def explained(code: str | None) -> dict[str, str] | None:
@@ -99,9 +105,10 @@ def _written(
     return totals
 
 
-def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], *, as_json: bool) -> None:
+def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], waiting: str, *, as_json: bool) -> None:
     if as_json:
-        say_json({**_facts(subject, totals), "files": {form: str(path) for form, path in wanted}})
+        written = {form: str(path) for form, path in wanted}
+        say_json({**_facts(subject, totals), "waits_for": waiting or None, "files": written})
         return
     run = subject.run
     for word, value in subject.facts():
@@ -114,6 +121,8 @@ def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], 
     if len(why_not) > _REASONS_SHOWN:
         say(f"  and {len(why_not) - _REASONS_SHOWN:,} reasons more, which the files hold")
     _tell_overrides(subject, totals)
+    if waiting:
+        say(f"{'next':<18} {waiting}")
     for form, path in wanted:
         say(f"{form} written: {path}")
     if not wanted:

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Any
 
+from momo_worker.approval.people import People
+from momo_worker.cli.deeds.approvers import people_or_nobody
 from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.deeds.runs import named
 from momo_worker.cli.deeds.showing import moment
@@ -17,16 +19,18 @@ _EACH_SECONDS = 2.0
 _ENDS = ("completed", "settled", "cancelled")
 
 
-def _look(ledger: Ledger, account: str, name: str) -> Seen:
+def _look(ledger: Ledger, account: str, name: str, people: People) -> Seen:
     with ledger.read() as tx:
-        return look(tx, named(tx, account, name))
+        return look(tx, named(tx, account, name), people)
 
 
 def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool) -> None:
     """Follow a run; its answer is no when it isn't over by then."""
     ends_at = time.monotonic() + seconds
-    with ledger_of(quiet_settings()) as ledger:
-        first = seen = _look(ledger, account, name)
+    settings = quiet_settings()
+    people = people_or_nobody(settings)
+    with ledger_of(settings) as ledger:
+        first = seen = _look(ledger, account, name, people)
         told = ""
         while True:
             line = _line(first, seen)
@@ -37,7 +41,7 @@ def watch(name: str, *, account: str, once: bool, seconds: float, as_json: bool)
             if once or seen.run.state in _ENDS or time.monotonic() >= ends_at:
                 break
             time.sleep(_EACH_SECONDS)
-            seen = _look(ledger, account, name)
+            seen = _look(ledger, account, name, people)
     if not once and seen.run.state not in _ENDS:
         raise AnswerIsNo(f"the run {name} isn't over after {seconds:g} s: {_line(first, seen)}", facts(first, seen))
     if as_json:

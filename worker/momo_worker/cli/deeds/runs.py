@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Column, Table
 
+from momo_worker.cli.deeds.approvers import people_or_nobody
 from momo_worker.cli.deeds.reading import actor, ledger_of, quiet_settings
 from momo_worker.cli.deeds.showing import moment, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
@@ -15,6 +16,7 @@ from momo_worker.ledger.runs import Run, RunFinding, RunRow
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.msisdn import masked
 from momo_worker.runs.approving import no_such_run
+from momo_worker.runs.progress import look, waits_for
 from momo_worker.runs.report import follows_up
 
 _COLUMNS = ("run", "account", "state", "operation", "rows", "total", "made by", "since")
@@ -43,16 +45,19 @@ def listing(*, account: str | None, limit: int, as_json: bool) -> None:
 
 def show(name: str, *, account: str, rows: int, full: bool, as_json: bool) -> None:
     """One run: its facts, its first rows, what it asks."""
-    with ledger_of(quiet_settings()) as ledger, ledger.read() as tx:
+    settings = quiet_settings()
+    people = people_or_nobody(settings)
+    with ledger_of(settings) as ledger, ledger.read() as tx:
         run = named_or_cancelled(tx, account, name)
         some = runs.rows_of(tx, run.id, limit=rows) if rows else []
         findings = runs.findings_of(tx, run.id)
         checked = run_checks.counts(tx, run.id)
         corrects = follows_up(run_outcomes.corrected_runs(tx, run.id, run.rows))
+        waiting = waits_for(look(tx, run, people))
     if as_json:
         shown = [_row_facts(row, run, full=full) for row in some]
         told = [_finding_facts(one) for one in findings]
-        more = {"follows_up": corrects or None, "checked": _check_facts(checked)}
+        more = {"follows_up": corrects or None, "checked": _check_facts(checked), "waits_for": waiting or None}
         say_json({**_facts(run), **more, "first_rows": shown, "findings": told})
         return
     say(f"Run {run.name}: {run.state} since {moment(run.state_since_ms)}")
@@ -64,6 +69,8 @@ def show(name: str, *, account: str, rows: int, full: bool, as_json: bool) -> No
             say(f"  {word:<10} {value}")
     if checked != Counts():
         say(f"  checked    {', '.join(f'{count:,} {word}' for word, count in _check_facts(checked).items())}")
+    if waiting:
+        say(f"  next       {waiting}")
     for finding in findings:
         say(f"  {_finding_line(finding)}")
     if some:
