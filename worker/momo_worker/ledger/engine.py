@@ -3,11 +3,12 @@
 Refuses a database that would lose a commit. Never retries a transaction by itself: whoever asked decides.
 """
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,9 +181,23 @@ def _engine(url: str, pool_size: int) -> Engine:
         hide_parameters=True,
         connect_args={"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _make_for_its_owner)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_for_its_owner(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    """Make a ledger that isn't there so that only its owner reads it: names and numbers stand in it. Its -wal and -shm follow its mode.
+
+    One that is there is never opened here: closing it again would take away the locks that this process has on it.
+    """
+    path = str(arguments[0])
+    if path.startswith("file:"):
+        return
+    # Whatever is in the way, SQLite meets it next, and says so.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:

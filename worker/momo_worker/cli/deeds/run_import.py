@@ -27,6 +27,7 @@ from momo_worker.runs.fields import Finding
 from momo_worker.runs.importing import Imported, NotImportedError, Wanted, read_file, write_draft
 from momo_worker.runs.keys import NAME
 from momo_worker.runs.sheets import FileError, read_bytes
+from momo_worker.runs.whole_file import NotWrittenError
 from momo_worker.settings import Settings
 
 #: So many new objects between two looks for what nobody holds any more.
@@ -151,7 +152,10 @@ def _columns(given: Sequence[str]) -> dict[Column, str]:
 def _not_imported(said: Said, error: NotImportedError) -> AnswerIsNo:
     if error.rows is None:
         return _refused(said, error.findings, error.why)
-    copy = write_problems(Path(said.file), error.rows, error.findings, said.sheet)
+    try:
+        copy = write_problems(Path(said.file), error.rows, error.findings, said.sheet)
+    except NotWrittenError as refused:
+        return _refused(said, error.findings, f"{error.why}; {refused}")
     return _refused(said, error.findings, error.why, copy)
 
 
