@@ -97,6 +97,21 @@ def test_every_problem_is_told_at_once_and_stands_in_a_copy_of_the_file(town: To
     assert "is negative" in found[3][0]
     assert found[2][2] == "'@SUM(1;2)", "a copy that we write runs nothing in a spreadsheet"
     assert "bad-2026-12" not in [one["name"] for one in listed.json]
+    a_csv(tmp_path / "salaries.csv", rows[0])
+    good = town.momo("run", "import", file, "--name", "bad-2026-12")
+    assert f"{tmp_path / 'salaries.problems.csv'} tells problems of an earlier import; it is out of date" in good.out
+
+
+def test_a_file_whose_rows_are_right_gets_no_copy_with_problems(town: Town, tmp_path: Path) -> None:
+    file = a_csv(tmp_path / "right.csv", ("E1", "Amina", "46733123450", "1250"))
+    wrong = town.momo("run", "import", file, "--name", "right-2026-12", "--expect-total", "1,251")
+    right = town.momo("run", "import", file, "--name", "right-2026-12", "--expect-total", "1,250", "--json")
+
+    assert wrong.code == 1
+    assert "1,251 is expected" in wrong.err
+    assert "stands in" not in wrong.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "right.csv"]
+    assert (right.code, right.json["outdated_problems_file"]) == (0, None)
 
 
 def test_a_person_twice_is_asked_about_and_somebody_answers(town: Town, tmp_path: Path) -> None:

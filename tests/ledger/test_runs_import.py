@@ -201,7 +201,12 @@ def test_expectations_that_a_file_doesnt_meet_are_told_and_nothing_is_kept(world
         imported(world, wanted(a_file(*people(3)), expect_count=4, expect_total="450000"))
     assert [(one.column, one.value) for one in refused.value.findings] == [("count", "3"), ("total", "450003")]
     assert states(world) == []
-    assert imported(world, wanted(a_file(*people(3)), expect_count=3, expect_total="450003")).run.rows == 3
+    with pytest.raises(NotImportedError) as unclear:
+        imported(world, wanted(a_file(*people(3)), expect_total="450.003"))
+    assert [(one.column, one.advice) for one in unclear.value.findings] == [
+        ("expected total", 'write it as digits only, such as "150000" or "12.50"')
+    ]
+    assert imported(world, wanted(a_file(*people(3)), expect_count=3, expect_total="UGX 450,003")).run.rows == 3
 
 
 def test_every_problem_is_told_at_once_and_nothing_is_kept(world: World) -> None:

@@ -58,7 +58,8 @@ def import_file(
         int | None, typer.Option("--expect-count", min=0, help="How many rows there must be.")
     ] = None,
     expect_total: Annotated[
-        str | None, typer.Option("--expect-total", help="What their amounts must sum up to.")
+        str | None,
+        typer.Option("--expect-total", help="What their amounts must sum up to, written as in a file: 5,345,000."),
     ] = None,
     column: Annotated[
         list[str] | None,

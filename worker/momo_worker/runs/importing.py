@@ -17,6 +17,7 @@ from momo_worker.ledger.runs import Run, RunFinding, RunRow
 from momo_worker.payment.job import Terms
 from momo_worker.payment.money import AmountError, format_amount, parse_amount
 from momo_worker.payment.payment import Operation
+from momo_worker.runs.amounts import plain_amount
 from momo_worker.runs.collected import named_by_key
 from momo_worker.runs.columns import Column
 from momo_worker.runs.duplicates import Asked, listed_lines, within_file
@@ -111,7 +112,7 @@ def _against_expectations(found: Rows, wanted: Wanted) -> list[Finding]:
     if wanted.expect_total is not None:
         currency = wanted.terms.currency
         try:
-            expected = parse_amount(wanted.expect_total, currency)
+            expected = parse_amount(plain_amount(wanted.expect_total, currency), currency)
         except AmountError as error:
             problems.append(Finding(0, "expected total", wanted.expect_total, error.reason, error.advice))
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from momo_worker.cli.deeds.bars import bar
 from momo_worker.cli.deeds.reading import account_with, actor, ledger_of, quiet_settings
-from momo_worker.cli.deeds.run_problems import write_problems
+from momo_worker.cli.deeds.run_problems import problems_path, write_problems
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import DONE, AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import installation
@@ -75,7 +75,9 @@ def import_file(said: Said, *, as_json: bool) -> int:
             raise _refused(said, [Finding(0, "header", *problem) for problem in error.problems], None) from None
         except NotImportedError as error:
             raise _not_imported(said, error) from None
-    _tell(imported, found.header.told(), found.header.unread, notes, as_json=as_json)
+    old = problems_path(Path(said.file))
+    outdated = old if not imported.repeated and old.is_file() else None
+    _tell(imported, found.header.told(), found.header.unread, notes, outdated, as_json=as_json)
     return DONE
 
 
@@ -150,7 +152,8 @@ def _columns(given: Sequence[str]) -> dict[Column, str]:
 
 
 def _not_imported(said: Said, error: NotImportedError) -> AnswerIsNo:
-    if error.rows is None:
+    # Where no row is wrong, as where --expect-total is, a copy would be one of a file that is right.
+    if error.rows is None or not any(finding.line for finding in error.findings):
         return _refused(said, error.findings, error.why)
     try:
         copy = write_problems(Path(said.file), error.rows, error.findings, said.sheet)
@@ -183,6 +186,7 @@ def _tell(
     read_from: Sequence[tuple[str, str]],
     unread: Sequence[str],
     notes: Sequence[str],
+    outdated: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -197,6 +201,7 @@ def _tell(
                 "digest": run.digest, "imported_at": moment(run.imported_at_ms), "repeated": imported.repeated,
                 "superseded": imported.superseded.id if imported.superseded else None, "read_as": list(notes),
                 "columns": dict(read_from), "columns_not_read": list(unread), "to_answer": len(open_now),
+                "outdated_problems_file": str(outdated) if outdated else None,
                 "findings": [{"number": one.number, "kind": one.kind, "line": one.line, "told": one.told} for one in imported.findings],
             }
         )  # fmt: skip
@@ -216,6 +221,8 @@ def _tell(
         say(f"  {'?' if finding.asked else '-'} {finding.number}. {where}{finding.told}")
     if len(imported.findings) > _FINDINGS_SHOWN:
         say(f"  and {len(imported.findings) - _FINDINGS_SHOWN:,} more: momo run show {run.name}")
+    if outdated is not None:
+        say(f"  {outdated} tells problems of an earlier import; it is out of date, and yours to remove")
     if open_now:
         say(f"{len(open_now):,} must be answered before it can be approved: momo run answer {run.name} --text '…'")
 
