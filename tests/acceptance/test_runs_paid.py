@@ -142,11 +142,14 @@ def test_a_paused_run_waits_and_a_cancelled_one_spares_its_rows(bank: Town) -> N
     bank.momo("run", "answer", name, "--text", "checked")
     assert sign(bank, "submit", name, "officer").code == 0
     assert sign(bank, "approve", name, "cfo").code == 0
-    later = bank.momo("run", "release", name, "--at", "2d", "--by", "boss", "--json")
     paused = bank.momo("run", "pause", name, "--reason", "wrong list", "--by", "boss")
+    later = bank.momo("run", "release", name, "--at", "2d", "--by", "boss")
+    open_again = bank.momo("run", "reopen", name, "--reason", "wrong list")
     no_reason = bank.momo("run", "cancel", name)
     cancelled = bank.momo("run", "cancel", name, "--reason", "wrong list", "--by", "boss", "--json")
-    assert (later.code, paused.code, no_reason.code, cancelled.code) == (0, 0, 2, 0)
+    assert (paused.code, later.code, open_again.code, no_reason.code, cancelled.code) == (0, 0, 1, 2, 0)
+    assert "this run is paused (wrong list). `momo run resume fees-2026-12 --reason …` lifts that" in later.out
+    assert "`momo run cancel fees-2026-12` ends what isn't sent" in open_again.err
     assert (cancelled.json["state"], cancelled.json["never_handed_over"]) == ("cancelled", 5)
     assert moved(bank, "F") == Counter()
 
@@ -205,6 +208,9 @@ def test_a_run_is_reported_and_what_failed_is_corrected_in_a_run_of_its_own(bank
     over = bank.momo("run", "report", name, "--csv", files["csv"])
     forced = bank.momo("run", "report", name, "--csv", files["csv"], "--full", "--force")
     assert (told.code, written.code, over.code, forced.code) == (0, 0, 1, 0), (told, written, over, forced)
+    assert f"momo run follow-up {name} --file" in told.out
+    over_now = bank.momo("run", "reopen", name, "--reason", "again")
+    assert "is settled and can't be opened again: it is over" in over_now.err
     assert "failed: the receiver's number has no MTN wallet (check the number" in told.out
     assert (written.json["states"]["successful"]["rows"], written.json["reasons"][0]["code"]) == (2, "PAYEE_NOT_FOUND")
     assert "--force" in over.err
@@ -253,12 +259,16 @@ def test_a_run_is_proven_to_somebody_who_has_nothing_of_ours(bank: Town) -> None
             )
     refused = bank.momo("run", "verify", str(bank.top / "changed.zip"))
     assert refused.code == 1
+    assert "1 things" not in refused.err
     assert "WRONG: rows.jsonl, line 1: isn't the row that was signed" in refused.out
 
     unsigned = bank.momo("run", "proof", "late-2026-12", "--file", str(bank.top / "late.zip"))
     nameless = bank.momo("run", "proof", "proven-2026-12")
     missing = bank.momo("run", "verify", str(bank.top / "none.zip"))
-    assert (unsigned.code, nameless.code, missing.code) == (1, 2, 2)
+    no_pack = bank.momo("run", "verify", str(bank.top / "verify.py"), "--json")
+    assert (unsigned.code, nameless.code, missing.code, no_pack.code) == (1, 2, 2, 1)
+    assert "is no proof pack" in no_pack.err
+    assert (no_pack.json["holds"], len(no_pack.json["problems"])) == (False, 1)
     assert "has signed" in unsigned.err
 
 

@@ -209,6 +209,13 @@ class Totals:
                 if len(self.overrides) < OVERRIDES_KEPT:
                     self.overrides.append(one)
 
+    @property
+    def to_correct(self) -> int:
+        """Rows that failed or were refused: what a follow-up is made of."""
+        return sum(
+            self.states[state].rows for state in (State.FAILED.value, Beyond.REJECTED.value) if state in self.states
+        )
+
     def by_state(self) -> list[tuple[str, Count]]:
         """In the order in which people read them."""
         return [(state, self.states[state]) for state in STATES if state in self.states]

@@ -71,7 +71,12 @@ def reopen_run(parts: Parts, account: str, name: str, *, reason: str, by: str) -
     with parts.ledger.write() as tx:
         run = _named(tx, account, name)
         if run.state not in ("draft", "submitted", "approved"):
-            raise NotReleasedError(f"the run {name} is {run.state}: it can't be opened again; cancel what isn't sent")
+            more = (
+                "it is over, and another run is another import"
+                if run.state in OVER
+                else f"`momo run cancel {name}` ends what isn't sent"
+            )
+            raise NotReleasedError(f"the run {name} is {run.state} and can't be opened again: {more}")
         count = run_signing.forget_signatures(tx, run.id)
         if run.state != "draft":
             runs.move_if(tx, run.id, run.state, "draft")

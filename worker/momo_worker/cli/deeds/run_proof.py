@@ -1,5 +1,6 @@
 """`momo run proof` and `verify`: a run comes in and its proof pack goes out; a pack comes in and what of it doesn't hold goes out. Moves nothing."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,10 @@ def verify(file: str, *, as_json: bool) -> None:
     """Check a pack; refuses where something of it doesn't hold."""
     if not Path(file).is_file():
         raise WrongUse(f"{file} is no file; name a pack that `momo run proof` wrote")
+    if not zipfile.is_zipfile(file):
+        why = "is no proof pack, or only a part of one: it can't be read as a zip file"
+        facts = {"file": file, "holds": False, "problems": [why], "remarks": []}
+        raise AnswerIsNo(f"{file} {why}; name a pack that `momo run proof` wrote, or fetch it once more", facts)
     _tell(check(file), {"file": file}, as_json=as_json)
 
 
@@ -74,8 +79,9 @@ def _tell(found: Checked, more: dict[str, Any], *, as_json: bool) -> None:
         for line in told(found):
             say(line)
     if not holds:
-        raise AnswerIsNo(
-            f"{len(found.problems)} things in {more['file']} don't hold, the first: {found.problems[0]}", facts
-        )
+        count, first = len(found.problems), found.problems[0]
+        if count == 1:
+            raise AnswerIsNo(f"one thing in {more['file']} doesn't hold: {first}", facts)
+        raise AnswerIsNo(f"{count} things in {more['file']} don't hold, the first: {first}", facts)
     if as_json:
         say_json(facts)

@@ -17,6 +17,7 @@ from momo_worker.runs.releasing import (
     cancel_run,
     open_again,
     pause_run,
+    pauses_of,
     release_run,
     resume_run,
 )
@@ -41,6 +42,8 @@ def release(name: str, *, first: int | None, at: str | None, account: str, by: s
             now_ms = tx.now_ms
         wish = Wish(first, from_now(at, "--at", now_ms) if at else 0)
         run, found = _told(lambda: release_run(parts, account, name, wish, by=actor(by)))
+        with parts.ledger.read() as tx:
+            pauses = pauses_of(tx, run)
     starts = moment(found.starts_at_ms)
     if as_json:
         say_json(
@@ -50,6 +53,7 @@ def release(name: str, *, first: int | None, at: str | None, account: str, by: s
                 "released_to": found.released_to,
                 "rows": run.rows,
                 "starts_at": starts,
+                "pauses": [f"{_what(pause)}: {pause.reason}" for pause in pauses],
             }
         )
         return
@@ -59,7 +63,26 @@ def release(name: str, *, first: int | None, at: str | None, account: str, by: s
         else f"rows 1 to {found.released_to:,} of {run.rows:,}"
     )
     say(f"The run {run.name} is released, {which}, from {starts} on.")
-    say(f"`momo run watch {run.name}` follows it; `momo run pause {run.name} --reason …` holds it.")
+    for pause in pauses:
+        say(
+            f"Nothing of it is sent yet: {_what(pause)} is paused ({pause.reason}). `{_lift(run.name, pause)}` lifts that."
+        )
+    holds = "" if pauses else f"; `momo run pause {run.name} --reason …` holds it"
+    say(f"`momo run watch {run.name}` follows it{holds}.")
+
+
+def _what(pause: stops.Pause) -> str:
+    """What is paused, in words."""
+    if pause.run:
+        return "this run"
+    return "everything" if pause.scope == "all" else pause.scope
+
+
+def _lift(name: str, pause: stops.Pause) -> str:
+    if pause.run:
+        return f"momo run resume {name} --reason …"
+    scope = [f"--{word} {value} " for word, value in (("account", pause.account), ("product", pause.product)) if value]
+    return f"momo resume {''.join(scope)}--reason …"
 
 
 def pause(name: str, *, reason: str, account: str, by: str, as_json: bool) -> None:

@@ -123,6 +123,8 @@ def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], 
     _tell_overrides(subject, totals)
     if waiting:
         say(f"{'next':<18} {waiting}")
+    if totals.to_correct:
+        say(f"What failed, to correct and pay in a run of its own: `momo run follow-up {run.name} --file FILE.csv`")
     for form, path in wanted:
         say(f"{form} written: {path}")
     if not wanted:
