@@ -92,7 +92,10 @@ def permits(terms: MandateTerms, given: Mandate | None, people: People, *, maker
         return MandateAnswer("nobody has approved this schedule")
     person = people.counted.get(given.name)
     if person is None:
-        why = f"{given.name}, who signed its mandate, doesn't count in this process's approvers.toml"
+        why = (
+            f"{given.name}, who signed its mandate, doesn't count in this process: neither the first_approver of its settings nor "
+            "approvers.toml says so; where both do by now, start `momo up` or this worker again"
+        )
         return MandateAnswer(why, unknown=True)
     if person.role is not Role.APPROVER or not is_signed(person.key, terms.statement(given), given.signature):
         return MandateAnswer(f"the mandate signed by {given.name} isn't about what the ledger holds now")
