@@ -1,6 +1,17 @@
 """All mutations, in the order of the rules. Nothing but data."""
 
-from tests.mutations import asking, deciding, keeping, people, refusing, restoring, scheduling, sending, signing
+from tests.mutations import (
+    asking,
+    deciding,
+    editing,
+    keeping,
+    people,
+    refusing,
+    restoring,
+    scheduling,
+    sending,
+    signing,
+)
 
 MUTATIONS = (
     *sending.MUTATIONS,
@@ -12,4 +23,5 @@ MUTATIONS = (
     *signing.MUTATIONS,
     *asking.MUTATIONS,
     *scheduling.MUTATIONS,
+    *editing.MUTATIONS,
 )

@@ -48,7 +48,7 @@ def test_a_word_becomes_a_field(said: Said, field: str, value: object) -> None:
         (Said(amount="KES 5"), "--amount", "is in KES"),
         (Said(note="a\nb"), "--note", "line break"),
         (Said(note="a" * 161), "--note", "161 characters"),
-        (Said(holidays="Uganda"), "--holidays", "did you mean UG?"),
+        (Said(holidays="Uganda"), "--holidays", "did you mean UG"),
         (Said(holidays="UG-XX"), "--holidays", "no part"),
         (Said(on_holiday="aftr"), "--on-holiday", "did you mean after?"),
         (Said(extra_holidays="2026-13-01"), "--extra-holidays", "no day"),
