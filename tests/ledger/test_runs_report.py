@@ -196,7 +196,7 @@ def test_who_answers_for_a_row_against_the_check_stands_in_every_form(
 
     subject = run_report._subject(world.ledger, "default", NAME, full=False)
     totals = run_report._written(world.ledger, subject, run_report.Files((), force=False), lambda *_: None)
-    run_report._tell(subject, totals, (), as_json=False)
+    run_report._tell(subject, totals, (), "", as_json=False)
     assert "row 2 E1 Person 1 256…01 (failed) block: MTN has another name; ada: her sister's phone" in (
         capsys.readouterr().out
     )
