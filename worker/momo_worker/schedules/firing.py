@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import recovery, schedule_dues, schedules
+from momo_worker.ledger import recovery, schedule_desk, schedule_dues, schedules, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedules import DecidedPeriod, Schedule
 from momo_worker.payment.events import rfc3339
@@ -171,9 +171,12 @@ def _say_unreadable(schedule: Schedule, error: ScheduleError) -> None:
 def ask(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> int:
     """Ask everybody of a period who may be asked now, and tell who waits for a signature; returns how many are asked."""
     schedule_dues.stop_opted_out(tx, schedule.id, period, schedule.account)
-    run = make_round(tx, parts, schedule, period)
+    paused = _paused_round(tx, schedule, period)
+    run = None if paused else make_round(tx, parts, schedule, period)
     left, left_minor = schedule_dues.still_due(tx, schedule.id, period)
-    if left and schedule_dues.mark_held(tx, schedule.id, period, _WAITS):
+    why = _WAITS_FOR_RESUME.format(name=paused) if paused else _WAITS
+    advice = f"momo run resume {paused}" if paused else f"momo schedule approve {schedule.name}"
+    if left and schedule_dues.mark_held(tx, schedule.id, period, why):
         telling.tell(
             tx,
             parts,
@@ -183,8 +186,8 @@ def ask(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> int:
             {
                 "payers": left,
                 "total": format_amount(left_minor, schedule.exponent),
-                "reason": _WAITS,
-                "advice": f"momo schedule approve {schedule.name}",
+                "reason": why,
+                "advice": advice,
             },
             moment=str(tx.now_ms),
         )
@@ -192,6 +195,14 @@ def ask(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> int:
 
 
 _WAITS = "waits for an approver's signature: not on the signed list, above its amounts, or above the ceiling"
+_WAITS_FOR_RESUME = "waits for {name}, which asks for the same period, to be resumed"
+
+
+def _paused_round(tx: Tx, schedule: Schedule, period: str) -> str:
+    """The name of a round of this period that is paused, '' for none: what ended under its pause mustn't leave in another (M13)."""
+    paused = {pause.run for pause in stops.pauses(tx)}
+    rounds = schedule_desk.rounds(tx, schedule.id) if paused else []
+    return next((one.name for one in rounds if one.period == period and one.run_id in paused), "")
 
 
 def _decided(verdict: _Verdict, payers: int, total_minor: int, now_ms: int) -> DecidedPeriod:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from momo_worker.commons import run_pausing
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import runs, schedule_desk, schedule_dues, schedules, stops
+from momo_worker.ledger import run_release, runs, schedule_desk, schedule_dues, schedules, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.runs import Run
 from momo_worker.ledger.schedules import Schedule
@@ -66,7 +66,8 @@ def resume_schedule(parts: Parts, account: str, name: str, *, reason: str, by: s
         if schedule.state != "paused":
             raise NotChangedError(f"the schedule {schedule.name} is {schedule.state}, and not paused")
         schedules.change(tx, schedule.id, state="active")
-        by_run = {run.id: run.name for run in _open_runs(tx, schedule)}
+        # Of all: one that came to its end meanwhile is gone on with where a payer is asked again.
+        by_run = {run.id: run.name for run in _runs(tx, schedule)}
         pauses = [pause for pause in stops.pauses(tx) if pause.run in by_run]
         ours = [pause for pause in pauses if pause.reason.startswith(_PAUSED)]
         schedule_desk.lift(tx, ours, reason=reason, actor=by)
@@ -96,8 +97,8 @@ def remove_schedule(parts: Parts, account: str, name: str, *, reason: str, by: s
         try:
             ended, rows = cancel_run(parts, run.account, run.name, reason=f"its schedule was removed: {reason}", by=by)
         except NotReleasedError:
-            # It has come to its end meanwhile.
-            continue
+            # It was over, or is meanwhile: whom a pump asks again, by another attempt, is taken back all the same.
+            ended, rows = run, 0
         unsent, begun = cancel_unsent(parts, ended, by, reason)
         spared, cancelled, sent = spared + rows, cancelled + unsent, sent + begun
     return Removed(schedule, tuple(run.name for run in found), spared, cancelled, sent)
@@ -125,12 +126,17 @@ def _passed(tx: Tx, schedule: Schedule) -> tuple[str, ...]:
 
 
 def _open_runs(tx: Tx, schedule: Schedule) -> list[Run]:
-    return [run for run in _runs(tx, schedule) if run.state not in OVER]
+    """Also one that is over and of which somebody is asked again: its next attempts are sent as any other (M13)."""
+    return [run for run in _runs(tx, schedule) if run.state not in OVER or run_release.has_open(tx, run.id)]
 
 
 def _unfinished(tx: Tx, schedule: Schedule) -> list[Run]:
     """Also those that a cancel before has stopped: payments of theirs may still wait."""
-    return [run for run in _runs(tx, schedule) if run.state not in OVER or run.state == "stopped"]
+    return [
+        run
+        for run in _runs(tx, schedule)
+        if run.state not in OVER or run.state == "stopped" or run_release.has_open(tx, run.id)
+    ]
 
 
 def _runs(tx: Tx, schedule: Schedule) -> list[Run]:
