@@ -4,6 +4,7 @@ Held against what an approver signed: who is asked, for how much at most, and ho
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.runs import Run
 from momo_worker.ledger.schedule_dues import Due
 from momo_worker.ledger.schedules import Schedule, SignedPayer
 from momo_worker.payment.money import AmountError, Currency, parse_amount
 from momo_worker.payment.payment import SCHEDULE_KEYS, Operation, Payment
+from momo_worker.payment.rules import MINUTE
 from momo_worker.payment.verdict import RenderedRequest
 
 
@@ -40,11 +43,21 @@ class Asked:
     quiet_until: Callable[[str], int | None]
     #: What this period has collected and is asking for, all its payers together.
     out_minor: int
+    #: The same of each payer of the batch, by their ids as in keys.
+    out_of_payer: Mapping[str, int]
+    #: When the round was made, and when to look again at what waits for somebody.
+    round_made_at_ms: int
+    soon_ms: int
 
     def objection(self, payment: Payment, request: RenderedRequest) -> Objection | None:
         """What stands against this ask; None where somebody has signed for it."""
         if self.schedule is None:
             return self._tampered("asks for a schedule that the ledger doesn't know")
+        if self.schedule.state == "removed":
+            return Objection(Answer.CANCELLED, f"the schedule {self.schedule.name} was removed", self.run_id)
+        if self.schedule.state == "paused":
+            # Its rounds are paused as well; a next attempt that a pump was just making isn't known to that.
+            return Objection(Answer.LATER, f"the schedule {self.schedule.name} is paused", self.run_id, self.soon_ms)
         if self.answer.why or self.mandate is None:
             answer = Answer.LATER if self.answer.unknown else Answer.STOPPED
             return Objection(answer, self.answer.why, self.run_id)
@@ -61,19 +74,33 @@ class Asked:
         key_id = payer_of_key(payment.idempotency_key, schedule.id, self.period)
         payer = None if key_id is None else self.payers.get(key_id)
         if payer is None:
-            return self._tampered(f"asks somebody whom {mandate.name} hasn't signed for")
+            return self._unsigned(mandate, f"asks somebody whom {mandate.name} hasn't signed for")
         leaf = PayerLeaf(payer.key_id, payer.msisdn, payer.most_minor)
         if not covers(mandate, leaf, payer.place, payer.path):
             return self._tampered(f"isn't on the list that {mandate.name} signed: something of it was changed")
         said = said_in(request.body, Currency(schedule.currency, schedule.exponent))
-        if said is None or said[0] != payer.msisdn or said[1] > payer.most_minor:
-            return self._tampered(f"asks another number, or for more, than what {mandate.name} signed")
+        if said is None or said[1] != payment.amount_minor:
+            return self._tampered("asks for something else than its row says")
+        if said[0] != payer.msisdn or said[1] > payer.most_minor:
+            return self._unsigned(mandate, f"asks another number, or for more, than what {mandate.name} signed")
+        if self.out_of_payer.get(payer.key_id, 0) > payer.most_minor:
+            why = f"asks, with the payer's other asks in {self.period}, for more than what {mandate.name} signed"
+            return self._unsigned(mandate, why)
         return None
+
+    def _unsigned(self, mandate: Mandate, why: str) -> Objection:
+        """Whoever signs next term's list hasn't forged this term's asks: those that it has no more aren't asked."""
+        if mandate.signed_at_ms > self.round_made_at_ms:
+            return Objection(Answer.CANCELLED, f"{why}, after this was asked for", self.run_id)
+        return self._tampered(why)
 
     def _of_due(self, schedule: Schedule, payment: Payment) -> Objection | None:
         due = self.dues.get(payment.idempotency_key)
         if due is None:
             return self._tampered(f"isn't what the schedule {schedule.name} asks for in {self.period}")
+        if due.state != "asked":
+            # Intake may take a row in while its run is cancelled, and its payer stands as stopped already.
+            return Objection(Answer.CANCELLED, f"is asked for no more: {due.why or due.state}", self.run_id)
         if payment.amount_minor > due.outstanding_minor:
             return Objection(Answer.CANCELLED, "was paid by other means meanwhile", self.run_id)
         until_ms = self.quiet_until(due.zone or schedule.zone)
@@ -83,12 +110,15 @@ class Asked:
         return Objection(Answer.TAMPERED, why, self.run_id)
 
 
-def read(tx: Tx, parts: Parts, run_id: str, asked_for: tuple[str, str, int], keys: Sequence[str], pin: str) -> Asked:
+def read(
+    tx: Tx, parts: Parts, run: Run, asked_for: tuple[str, str, int], payments: Sequence[Payment], pin: str
+) -> Asked:
     """Read what is needed to judge a batch of asks of one run."""
     schedule_id, period, _ = asked_for
+    keys = [payment.idempotency_key for payment in payments]
     schedule = schedules.find(tx, schedule_id)
     if schedule is None:
-        return Asked(run_id, None, period, None, MandateAnswer(), {}, {}, lambda _zone: None, 0)
+        return Asked(run.id, None, period, None, MandateAnswer(), {}, {}, lambda _zone: None, 0, {}, 0, 0)
     mandate = schedules.mandate_of(tx, schedule_id)
     terms = terms_of(schedule, str(parts.namespace), pin)
     answer = permits(terms, mandate, parts.approvals.people(), maker=schedule.maker)
@@ -98,7 +128,7 @@ def read(tx: Tx, parts: Parts, run_id: str, asked_for: tuple[str, str, int], key
     out_minor = schedule_dues.out_minor(tx, schedule_id, period)
     now_ms = tx.now_ms
     return Asked(
-        run_id,
+        run.id,
         schedule,
         period,
         mandate,
@@ -107,7 +137,21 @@ def read(tx: Tx, parts: Parts, run_id: str, asked_for: tuple[str, str, int], key
         dues,
         lambda zone: parts.quiet_until(zone, now_ms),
         out_minor,
+        _out_of_payers(tx, schedule, period, payments),
+        run.imported_at_ms,
+        now_ms + MINUTE,
     )
+
+
+def _out_of_payers(tx: Tx, schedule: Schedule, period: str, payments: Sequence[Payment]) -> Counter[str]:
+    """By the payments on their numbers, not by what the ledger says they owe: whoever writes there makes nobody pay a period twice."""
+    numbers = sorted({payment.msisdn for payment in payments if payment.msisdn})
+    found: Counter[str] = Counter()
+    for key, amount_minor in schedule_dues.out_on_numbers(tx, schedule.account, numbers):
+        key_id = payer_of_key(key, schedule.id, period)
+        if key_id is not None:
+            found[key_id] += amount_minor
+    return found
 
 
 def payer_of_key(key: str, schedule_id: str, period: str) -> str | None:

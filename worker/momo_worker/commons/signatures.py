@@ -138,7 +138,7 @@ def _of_mandate(
     for one in wanted:
         pin = _pin(parts, one, run)
         if pin not in asked:
-            asked[pin] = mandates.read(tx, parts, run.id, asked_for, keys, pin)
+            asked[pin] = mandates.read(tx, parts, run, asked_for, [each.payment for each in wanted], pin)
         objection = (
             asked[pin].objection(one.payment, one.request)
             or _of_likeness(parts, one, run)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from sqlalchemy import bindparam, insert, select, text, update
 
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.moves import MoveLostError
 from momo_worker.ledger.schedule_schema import schedule_due, schedule_round, settlement
 from momo_worker.payment.transitions import FINAL_STATES
 
@@ -102,10 +103,14 @@ def may_ask(tx: Tx, schedule_id: str, period: str, account: str) -> tuple[int, i
 
 
 def write_rows(tx: Tx, schedule_id: str, period: str, account: str, run_id: str) -> int:
-    """Make rows of a run of all who may be asked now; returns how many. Each stands as asked from then on."""
+    """Make rows of a run of all who may be asked now; returns how many. Each stands as asked from then on.
+
+    Raises MoveLostError where somebody paid by other means in between: the caller's transaction is taken back, and done again.
+    """
     values = {"schedule": schedule_id, "period": period, "account": account, "run": run_id, "now": tx.now_ms}
     count = tx.conn.execute(_ROWS, values).rowcount
-    tx.conn.execute(_TAKE, values)
+    if tx.conn.execute(_TAKE, values).rowcount != count:
+        raise MoveLostError(f"a payer of {schedule_id} {period} was settled while a round was made")
     return count
 
 
@@ -217,15 +222,40 @@ def due_of(tx: Tx, schedule_id: str, period: str, payer_id: str, *, lock: bool =
 
 
 def by_ask_keys(tx: Tx, schedule_id: str, period: str, keys: Sequence[str]) -> dict[str, Due]:
-    """Who owes what of a period, by the keys under which they are asked now."""
-    statement = select(*_COLUMNS).where(
-        schedule_due.c.schedule_id == schedule_id,
-        schedule_due.c.period == period,
-        schedule_due.c.state == "asked",
-        schedule_due.c.ask_key.in_(list(keys)),
-    )
-    found = [Due(*row) for row in tx.conn.execute(statement)]
-    return {due.ask_key or "": due for due in found}
+    """Who owes what of a period, by the keys under which they are or were asked last."""
+    statement = select(*_COLUMNS).where(schedule_due.c.schedule_id == schedule_id, schedule_due.c.period == period)
+    # Those that stand as asked have an index; of the few others the period's are read.
+    asked = statement.where(schedule_due.c.state == "asked", schedule_due.c.ask_key.in_(list(keys)))
+    found = {row.ask_key: Due(*row) for row in tx.conn.execute(asked)}
+    left = [key for key in keys if key not in found]
+    if left:
+        found |= {row.ask_key: Due(*row) for row in tx.conn.execute(statement.where(schedule_due.c.ask_key.in_(left)))}
+    return found
+
+
+_ON_NUMBERS = text(
+    "SELECT idempotency_key, amount_minor FROM payment WHERE account = :account AND msisdn IN :numbers "
+    "AND operation = 'collect' AND run <> '' AND state NOT IN ('failed', 'cancelled')"
+).bindparams(bindparam("numbers", expanding=True))
+
+
+def out_on_numbers(tx: Tx, account: str, numbers: Sequence[str]) -> list[tuple[str, int]]:
+    """What these numbers have paid to runs and are asked for by them: key and amount of each payment."""
+    rows = tx.conn.execute(_ON_NUMBERS, {"account": account, "numbers": list(numbers)})
+    return [(row[0], int(row[1])) for row in rows]
+
+
+_BY_PERSON = text(
+    "UPDATE schedule_due SET state = 'asked', why = '', again_at_ms = NULL, state_since_ms = :now "
+    "WHERE schedule_id = :schedule AND period = :period AND ask_key = :key AND state IN ('waiting', 'stopped', 'settled')"
+)
+
+
+def asked_by_person(tx: Tx, key: str) -> None:
+    """A person gives a payer's last ask its next attempt: it stands as asked, so that its end is counted."""
+    parts = key.split("/")
+    if len(parts) in (4, 5):
+        tx.conn.execute(_BY_PERSON, {"schedule": parts[1], "period": parts[2], "key": key, "now": tx.now_ms})
 
 
 def change(tx: Tx, due: Due, **values: object) -> None:

@@ -23,6 +23,8 @@ class NotPermitted:
 
     why: str
     advice: str
+    #: Whether it passes by itself in some minutes.
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import desk, moves, prompts, recovery, schedule_dues, schedules
+from momo_worker.ledger import desk, moves, prompts, recovery, runs, schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedule_dues import Due, Ended
 from momo_worker.ledger.schedules import Schedule
@@ -18,19 +18,22 @@ from momo_worker.payment.money import format_amount
 from momo_worker.payment.operator import CANCELLED_CODE, By
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.reference import derive, payment_id
+from momo_worker.payment.rules import MINUTE
 from momo_worker.payment.transitions import ScheduleEventType, State, Trigger
 from momo_worker.schedules import telling
 from momo_worker.schedules.firing import ask
 from momo_worker.settings_schedules import Etiquette
 from momo_worker.steps import operator
-from momo_worker.timing.asking_again import Again, Happened, Outcome, Stop, again, outcome_of
-from momo_worker.timing.local_time import zone_or_utc
+from momo_worker.timing.asking_again import Again, Happened, Outcome, Stop, Why, again, outcome_of
+from momo_worker.timing.local_time import DAY_MS, zone_or_utc
 
 log = structlog.get_logger(__name__)
 
 OVERPAID_RULE = "momo-overpaid-1"
 BY = By("schedule", "the schedule asks again")
 _PIECE = 200
+_PASSES_MS = 10 * MINUTE
+_CANCELLED_RUN = ("stopped", "cancelled")
 _NO_REASON = "NO_REASON"
 
 
@@ -77,7 +80,7 @@ class Following:
             elif schedule.state == "removed":
                 self._stop(tx, schedule, due, schedule_dues.REMOVED, payment.reason_code)
             elif payment.state is State.CANCELLED:
-                self._never_sent(tx, schedule, due, payment.reason_code)
+                self._never_sent(tx, schedule, due, payment)
             else:
                 self._failed(tx, schedule, due, ended, now_ms=tx.now_ms)
 
@@ -134,9 +137,11 @@ class Following:
             "currency": schedule.currency,
         }
 
-    def _never_sent(self, tx: Tx, schedule: Schedule, due: Due, code: str | None) -> None:
+    def _never_sent(self, tx: Tx, schedule: Schedule, due: Due, payment: Payment) -> None:
         """A person has cancelled it, or it waited for too long: nothing was asked."""
-        if code == CANCELLED_CODE and due.settled_minor == 0:
+        run = runs.find(tx, payment.run)
+        of_all = payment.amount_minor == due.outstanding_minor or (run is not None and run.state in _CANCELLED_RUN)
+        if payment.reason_code == CANCELLED_CODE and of_all:
             self._stop(tx, schedule, due, "was cancelled before the payer was asked")
             return
         # Nothing of this ask is at MTN, so the next one corrects none.
@@ -211,6 +216,10 @@ class Following:
             if payment is not None and not _is_at(payment, due.attempt):
                 schedule_dues.change(tx, due, state="asked", why="", again_at_ms=None)
                 return
+            if tx.now_ms > self._last_moment_ms(due):
+                # A schedule that was paused, or pumps that were down, for so long.
+                self._stop(tx, schedule, due, Why.LATE.value)
+                return
             if payment is None or payment.amount_minor != due.outstanding_minor:
                 schedule_dues.change(tx, due, state="due", why="", again_at_ms=None)
                 ask(tx, self.parts, schedule, due.period)
@@ -219,14 +228,29 @@ class Following:
             schedule_dues.change(tx, due, state="asked", why="")
         self._retry(schedule, due, asked)
 
+    def _last_moment_ms(self, due: Due) -> int:
+        """A day more than what was decided by, for what was put off by an hour."""
+        policy = self.etiquette.policy
+        return (due.first_asked_at_ms or due.state_since_ms) + (policy.stop_after_days + 1) * DAY_MS
+
     def _retry(self, schedule: Schedule, due: Due, asked: str) -> None:
         until_ms = self.parts.clock.now_ms() + self.parts.rules.expires_ms
         decided = operator.retry(
-            self.parts, asked, by=BY, until_ms=until_ms, seen_attempt=due.attempt, producer_knows=True
+            self.parts,
+            asked,
+            by=BY,
+            until_ms=until_ms,
+            seen_attempt=due.attempt,
+            producer_knows=True,
+            by_schedule=True,
         )
         with self.parts.ledger.write() as tx:
             now = schedule_dues.due_of(tx, due.schedule_id, due.period, due.payer_id, lock=True)
             if now is None or now.state != "asked" or now.again_at_ms is None:
+                return
+            if decided is not None and decided.refused is not None and decided.refused.passes:
+                # After a restore MTN is asked first: nothing was decided against this payer.
+                schedule_dues.change(tx, now, state="waiting", again_at_ms=tx.now_ms + _PASSES_MS)
                 return
             schedule_dues.change(tx, now, again_at_ms=None)
             if decided is None:

@@ -10,6 +10,7 @@ import structlog
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import run_release, runs, schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
+from momo_worker.ledger.moves import MoveLostError
 from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.runs import Run
 from momo_worker.ledger.schedules import Schedule
@@ -60,7 +61,8 @@ def make_round(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> Run | N
     schedule_dues.add_round(tx, run_id, schedule.id, period, number)
     written = schedule_dues.write_rows(tx, schedule.id, period, schedule.account, run_id)
     if written != count:
-        raise RuntimeError(f"a round of {schedule.id} {period} wrote {written} rows where {count} were counted")
+        # Somebody paid by other means, or opted out, in between: all of this is taken back, and done again in a moment.
+        raise MoveLostError(f"a round of {schedule.id} {period} has {written} rows where {count} were counted")
     run_release.put_release(tx, Release(run_id, count, 0, tx.now_ms, tx.now_ms, BY))
     return run
 

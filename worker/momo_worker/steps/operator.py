@@ -9,12 +9,12 @@ from momo_worker.accounts import SameAgain
 from momo_worker.commons import recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import desk, moves, recovery, stops
+from momo_worker.ledger import desk, moves, recovery, schedule_dues, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_look, operator, resolving
 from momo_worker.payment.after_look import LookReport
 from momo_worker.payment.operator import By, NotPermitted, Retry
-from momo_worker.payment.payment import Change, Operation, Payment
+from momo_worker.payment.payment import SCHEDULE_KEYS, Change, Operation, Payment
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.resolving import Asked, Resolve
 from momo_worker.payment.transitions import State
@@ -58,10 +58,12 @@ def retry(
     until_ms: int | None = None,
     seen_attempt: int | None = None,
     producer_knows: bool = False,
+    by_schedule: bool = False,
 ) -> Decided | None:
     """Give a payment its next attempt (M8), under the payment's lock: of two who ask at once one is first, and the other is told.
 
     `seen_attempt` is the one that whoever asks saw failed. Nothing is sent here: the payment is due like any accepted one.
+    `by_schedule` has written down itself that its payer is asked again.
     """
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id]).get(payment_id)
@@ -76,6 +78,8 @@ def retry(
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
         _prolong(tx, change)
+        if payment.idempotency_key.startswith(SCHEDULE_KEYS) and not by_schedule:
+            schedule_dues.asked_by_person(tx, payment.idempotency_key)
         stops.journal(tx, actor=by.actor, action="retry", subject=payment_id, reason=by.reason)
     recording.tell(parts, told)
     return Decided(told[0].change.after)
@@ -154,6 +158,7 @@ def _not_yet() -> NotPermitted:
     return NotPermitted(
         "may have been sent, cancelled or retried by the ledger that was lost, and MTN hasn't been asked about it yet",
         "it is being asked; decide in some minutes (`momo recover` counts what waits for MTN's word)",
+        passes=True,
     )
 
 
