@@ -312,3 +312,35 @@ def test_who_waited_through_a_long_pause_is_not_asked_long_after_the_last_day(wo
     resume_schedule(world.parts, "default", FEES, reason="back", by="boss")
     treasury.following().follow()
     assert treasury.dues() == {"2026-12 P0": "stopped"}
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        ("without_payment", "ix_schedule_due_asked"),
+        ("ended_asks", "ix_schedule_due_asked"),
+        ("periods_with_due", "ix_schedule_due_left"),
+        ("to_ask_again", "ix_schedule_due_again"),
+    ],
+)
+def test_what_the_pump_asks_each_second_reads_no_dues_that_are_over(
+    world: World, treasury: Treasury, question: str, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if world.ledger.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small as a whole")
+    plans: list[str] = []
+    with world.ledger.read() as tx:
+        execute = tx.conn.execute
+
+        def explained(statement: Any, values: Any = None) -> Any:
+            bound = statement.bindparams(**(values or {}))
+            said = bound.compile(dialect=world.ledger.engine.dialect, compile_kwargs={"render_postcompile": True})
+            given = tuple(said.params[name] for name in said.positiontup)
+            plans.extend(row[3] for row in tx.conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", given))
+            return execute(statement, values or {})
+
+        monkeypatch.setattr(tx.conn, "execute", explained)
+        limit = {} if question == "periods_with_due" else {"limit": 10}
+        getattr(schedule_dues, question)(tx, **limit)
+    of_dues = [line for line in plans if " d " in line]
+    assert [index in line for line in of_dues] == [True], plans

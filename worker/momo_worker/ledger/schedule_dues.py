@@ -284,13 +284,14 @@ class Ended:
     attempt: int
 
 
+# Both in the order of their index, which holds those alone that stand as asked: dues stay for ever, and the pump asks each other second.
 _WITHOUT_PAYMENT = text(
     "SELECT d.payer_id, d.schedule_id, d.period, r.state FROM run AS r JOIN schedule_round AS o ON o.run_id = r.id "
     "JOIN schedule_due AS d ON d.schedule_id = o.schedule_id AND d.period = o.period AND d.state = 'asked' "
     "JOIN run_row AS w ON w.run_id = r.id AND w.key = d.ask_key "
     "WHERE r.state IN ('stopped', 'cancelled', 'completed', 'settled') "
     "AND NOT EXISTS (SELECT 1 FROM payment AS p WHERE p.account = r.account AND p.idempotency_key = d.ask_key) "
-    "ORDER BY d.schedule_id, d.period, d.payer_id LIMIT :limit"
+    "ORDER BY d.ask_key LIMIT :limit"
 )
 
 
@@ -318,7 +319,7 @@ _ENDED = text(
     f"SELECT {_D_COLUMNS}, p.account, p.id, p.state, p.reason_code, p.reason_message, p.amount_minor, p.attempt "  # noqa: S608
     "FROM schedule_due AS d JOIN schedule AS s ON s.id = d.schedule_id "
     "JOIN payment AS p ON p.account = s.account AND p.idempotency_key = d.ask_key "
-    "WHERE d.state = 'asked' AND p.state IN :final AND p.attempt > d.attempt ORDER BY d.schedule_id, d.period, d.payer_id LIMIT :limit"
+    "WHERE d.state = 'asked' AND p.state IN :final AND p.attempt > d.attempt ORDER BY d.ask_key LIMIT :limit"
 ).bindparams(bindparam("final", expanding=True))
 
 

@@ -161,8 +161,16 @@ schedule_due = Table(
     CheckConstraint("collected_minor >= 0 AND settled_minor >= 0", name="paid_counted"),
 )
 _ASKED = text("state = 'asked'")
+_LEFT = text("state = 'due'")
 _AGAIN = text("again_at_ms IS NOT NULL")
 Index("ix_schedule_due_asked", schedule_due.c.ask_key, postgresql_where=_ASKED, sqlite_where=_ASKED)
+Index(
+    "ix_schedule_due_left",
+    schedule_due.c.schedule_id,
+    schedule_due.c.period,
+    postgresql_where=_LEFT,
+    sqlite_where=_LEFT,
+)
 Index("ix_schedule_due_again", schedule_due.c.again_at_ms, postgresql_where=_AGAIN, sqlite_where=_AGAIN)
 
 # Which bulk run asks for which period.

@@ -144,6 +144,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'asked'"),
             sqlite_where=sa.text("state = 'asked'"),
         )
+        batch_op.create_index(
+            "ix_schedule_due_left",
+            ["schedule_id", "period"],
+            unique=False,
+            postgresql_where=sa.text("state = 'due'"),
+            sqlite_where=sa.text("state = 'due'"),
+        )
     op.create_table(
         "schedule_round",
         sa.Column("run_id", sa.String(length=36), nullable=False),
