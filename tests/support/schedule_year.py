@@ -360,7 +360,7 @@ def _of(year: Year, name: str) -> list[Prompt]:
 
 def broken_properties(year: Year) -> list[str]:
     """What a treasurer was promised and didn't get."""
-    return [*_periods(year), *_money(year), *_overlaps(year), *_at_night(year), *_left_open(year)]
+    return [*_periods(year), *_money(year), *_pestered(year), *_overlaps(year), *_at_night(year), *_left_open(year)]
 
 
 def _periods(year: Year) -> list[str]:
@@ -391,6 +391,20 @@ def _money(year: Year) -> list[str]:
             found.append(f"{key}: paid {len(paid)} times, {sum(one.amount_minor for one in paid)} of {amount_minor}")
         if sum(one.amount_minor for one in paid) != collected_minor:
             found.append(f"{key}: MTN moved {sum(one.amount_minor for one in paid)}, the ledger says {collected_minor}")
+    return found
+
+
+def _pestered(year: Year) -> list[str]:
+    """Never asked more often than the policy says, nor after the last no: whatever was killed between a failure and its count."""
+    policy = Policy()
+    asks: dict[str, list[Prompt]] = {}
+    for prompt in _of(year, "sch/"):
+        asks.setdefault("/".join(prompt.key.split("/")[:4]), []).append(prompt)
+    found = [f"{key}: rang {len(prompts)} times" for key, prompts in asks.items() if len(prompts) > policy.asks_max]
+    for key, prompts in asks.items():
+        noes = sum(one.code == "APPROVAL_REJECTED" for one in prompts)
+        if noes > policy.declines_max:
+            found.append(f"{key}: rang on after {noes} noes")
     return found
 
 
