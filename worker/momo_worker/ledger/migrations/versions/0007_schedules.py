@@ -9,6 +9,9 @@ branch_labels = None
 depends_on = None
 
 
+_LEFT = sa.text("state = 'due'")
+
+
 def upgrade() -> None:
     op.create_table(
         "schedule",
@@ -145,11 +148,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'asked'"),
         )
         batch_op.create_index(
-            "ix_schedule_due_left",
-            ["schedule_id", "period"],
-            unique=False,
-            postgresql_where=sa.text("state = 'due'"),
-            sqlite_where=sa.text("state = 'due'"),
+            "ix_schedule_due_left", ["schedule_id", "period"], postgresql_where=_LEFT, sqlite_where=_LEFT
         )
     op.create_table(
         "schedule_round",
