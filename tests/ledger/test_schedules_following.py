@@ -9,11 +9,11 @@ import pytest
 from tests.support.ledger_world import World, found_as
 from tests.support.schedule_office import FEES, ID, Treasury, a_treasury, payers
 
-from momo_worker.ledger import prompts, schedules
+from momo_worker.ledger import prompts, schedule_dues, schedules
 from momo_worker.ledger.prompts import OptOut
 from momo_worker.payment.payment import Product
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest, Status
-from momo_worker.runs.releasing import cancel_run
+from momo_worker.runs.releasing import NotReleasedError, cancel_run, resume_run
 from momo_worker.schedules import following as following_room
 from momo_worker.schedules.holding import remove_schedule
 from momo_worker.schedules.settling import NotSettledError, Settling, settle
@@ -352,3 +352,25 @@ def test_nobody_of_a_schedule_that_was_removed_is_left_waiting(world: World, tre
     treasury.following().follow()
     assert set(treasury.dues().values()) == {"stopped"}
     assert world.rows("SELECT DISTINCT why FROM schedule_due") == ["its schedule was removed"]
+
+
+def test_a_schedules_run_asks_again_by_the_schedule_alone(world: World, treasury: Treasury) -> None:
+    asked(treasury)
+    world.mtn.on_look = failing("NOT_ENOUGH_FUNDS")
+    until_ended(treasury)
+    with pytest.raises(NotReleasedError, match="was made by a schedule, which asks again by itself"):
+        resume_run(world.parts, "default", "fees-2026-12", reason="now", by="boss", again_unfunded=True)
+    assert world.rows("SELECT attempt FROM payment") == [1]
+
+
+def test_a_gauge_tells_who_waits_for_a_signature_and_who_is_asked(world: World, treasury: Treasury) -> None:
+    treasury.schedule(payers(2), after_day="2026-11-30")
+    treasury.at("2026-12-05T06:00:00")
+    treasury.firing().fire()
+    world.clock.on(60)
+    with world.ledger.read() as tx:
+        assert schedule_dues.open_by_state(tx) == [("due", 2, tx.now_ms - 60_000)]
+    treasury.sign()
+    treasury.following().follow()
+    with world.ledger.read() as tx:
+        assert schedule_dues.open_by_state(tx) == [("asked", 2, tx.now_ms)]

@@ -10,6 +10,8 @@ from tests.support.schedule_office import ID, Treasury, a_treasury, payers
 from momo_worker.approval.people import Role
 from momo_worker.ledger import schedules
 from momo_worker.ledger.schedules import Payer
+from momo_worker.payment.payment import Product
+from momo_worker.payment.verdict import LookAnswer, LookVerdict, SendAnswer, SendVerdict
 from momo_worker.schedules.mandating import NotMandatedError
 from momo_worker.schedules.rounds import make_round
 
@@ -212,3 +214,21 @@ def test_nobody_is_asked_in_quiet_hours_and_all_are_after_them(world: World, tre
     world.clock.on(3_600)
     treasury.turn()
     assert len(world.mtn.left) == 2
+
+
+def test_a_stored_request_that_asks_for_more_is_not_sent_again(world: World, treasury: Treasury) -> None:
+    """Its answer is lost and MTN knows nothing of it: before it leaves once more somebody has changed the request itself."""
+    made = treasury.schedule(payers(1, 30_000))
+    treasury.sign(ceiling_minor=500_000)
+    treasury.fire(made)
+    treasury.feeder().feed()
+    world.mtn.on_send = lambda _request, _secondary: SendVerdict(SendAnswer.UNKNOWN)
+    world.mtn.on_look = lambda _request: LookVerdict(LookAnswer.NOT_FOUND, http_status=404)
+    world.turn(product=Product.COLLECTION)
+    (body,) = world.rows("SELECT body FROM attempt")
+    changed = bytes(body).replace(b"30000", b"29000")
+    assert changed != bytes(body)
+    world.write("UPDATE attempt SET body = :body", body=changed)
+    world.run_until(lambda: set(treasury.states().values()) == {"held"}, seconds_max=7 * 3_600)
+    assert world.rows("SELECT held_cause FROM payment") == ["tampered"]
+    assert len(world.mtn.left) == 1

@@ -101,6 +101,8 @@ GAUGES = {
     "momo_paused": "Pauses that hold, by scope.",
     "momo_runs": "Bulk runs by state.",
     "momo_runs_oldest_age_seconds": "Since when the oldest bulk run of a state is in it.",
+    "momo_schedule_dues": "What payers of schedules owe and is open, by state: due waits for a signature, or is asked in a moment.",
+    "momo_schedule_dues_oldest_age_seconds": "Since when the oldest of a state is in it.",
     "momo_recovery": "1 while the restored ledger is in recovery, by why: nothing is sent.",
     "momo_recovery_searches": "Payments of a restored ledger that MTN is still to be asked about.",
     "momo_suspended": "Products that the worker has suspended, by cause.",

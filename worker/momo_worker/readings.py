@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from momo_worker.celery_settings import QUEUE_KEYS
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import outbox, recovery, run_release, stops, views
+from momo_worker.ledger import outbox, recovery, run_release, schedule_dues, stops, views
 from momo_worker.ledger.engine import Tx
 from momo_worker.metrics import Reading
 from momo_worker.payment.payment import Queue, Work
@@ -48,6 +48,11 @@ def _ledger(tx: Tx, parts: Parts) -> Iterator[Reading]:
         yield Reading("momo_runs", (("state", state),), count)
         if state not in _RUNS_AT_REST:
             yield Reading("momo_runs_oldest_age_seconds", (("state", state),), max(0, tx.now_ms - oldest_ms) / 1000)
+    for state, count, oldest_ms in schedule_dues.open_by_state(tx):
+        yield Reading("momo_schedule_dues", (("state", state),), count)
+        yield Reading(
+            "momo_schedule_dues_oldest_age_seconds", (("state", state),), max(0, tx.now_ms - oldest_ms) / 1000
+        )
     restored = recovery.current(tx)
     if restored is not None:
         yield Reading("momo_recovery", (("why", restored.why),), 1)

@@ -341,6 +341,18 @@ def to_ask_again(tx: Tx, *, limit: int) -> list[Due]:
     return [Due(*row) for row in tx.conn.execute(_AGAIN, {"now": tx.now_ms, "limit": limit})]
 
 
+# Each state from an index of its own: what is over is never read.
+_OPEN_BY_STATE = text(
+    "SELECT state, count(*), min(state_since_ms) FROM schedule_due WHERE state = 'due' GROUP BY state UNION ALL "
+    "SELECT state, count(*), min(state_since_ms) FROM schedule_due WHERE state = 'asked' GROUP BY state"
+)
+
+
+def open_by_state(tx: Tx) -> list[tuple[str, int, int]]:
+    """How many are to be asked, or are being asked, and since when the longest is."""
+    return [(row[0], int(row[1]), int(row[2])) for row in tx.conn.execute(_OPEN_BY_STATE)]
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What was paid by other means."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from momo_worker.commons import run_pausing
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import run_release, run_signing, runs, stops
+from momo_worker.ledger import run_release, run_signing, runs, schedule_dues, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_release import Release
 from momo_worker.ledger.runs import Run
@@ -127,7 +127,12 @@ def resume_run(parts: Parts, account: str, name: str, *, reason: str, by: str, a
 
 
 def _may_try_again(tx: Tx, run: Run) -> None:
-    """Not of a run that somebody cancelled, nor where there is nothing to try."""
+    """Not of a run that somebody cancelled, nor of a schedule's, nor where there is nothing to try."""
+    if schedule_dues.round_of(tx, run.id) is not None:
+        raise NotReleasedError(
+            f"the run {run.name} was made by a schedule, which asks again by itself at the payers' hours; "
+            "`momo payment retry` asks one payer at once"
+        )
     release = run_release.release_of(tx, run.id, lock=True)
     if release is None or run.state == "stopped" or (run.state in OVER and release.released_to < run.rows):
         why = "was cancelled" if run.state in OVER else f"is {run.state}"

@@ -8,6 +8,7 @@ from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.deeds.run_report import explained
 from momo_worker.cli.deeds.runs import named
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
+from momo_worker.ledger import schedule_dues
 from momo_worker.ledger.runs import Run
 from momo_worker.payment.money import format_amount
 from momo_worker.runs.follow_up import Left, header, lines
@@ -23,6 +24,11 @@ def follow_up(name: str, *, file: str, force: bool, account: str, as_json: bool)
     with ledger_of(quiet_settings()) as ledger, bar(quiet=as_json) as progress:
         with ledger.read() as tx:
             run = named(tx, account, name)
+            if schedule_dues.round_of(tx, run.id) is not None:
+                raise AnswerIsNo(
+                    f"the run {name} was made by a schedule, which asks again by itself; what is paid by another run doesn't count "
+                    "there: `momo schedule arrears` shows who owes, `momo schedule settle` takes what came in otherwise"
+                )
         try:
             refuse_what_is_there(path, force=force)
             with beside(path) as made:
