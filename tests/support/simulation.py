@@ -52,6 +52,8 @@ from momo_worker.steps import outcome, polling, submission
 
 #: M5's six hours in which a send may be repeated, a last search behind them, and the longest waits of gate and looks.
 REST_SECONDS_MAX = 9 * 3600.0
+#: Longer than any pump waits for its next turn: what is said last of all leaves within it.
+_ROUND_SECONDS = 900.0
 ACCOUNTS = ("default", "shop")
 POINTS = (
     "send claimed",
@@ -170,10 +172,12 @@ class Simulation:
         self.scheduler.run_until(self.scheduler.now + self.people.busy_seconds)
         self.end_faults()
         end = self.scheduler.now + REST_SECONDS_MAX + self.jumped_seconds
-        if self.scheduler.run_until(end, self._rests):
-            self.rested_at = self.scheduler.now
+        rested = self.scheduler.run_until(end, self._rests)
         # One round more: what came to rest may still have something to say.
-        self.scheduler.run_until(self.scheduler.now + 900.0)
+        self.scheduler.run_until(self.scheduler.now + _ROUND_SECONDS)
+        # It may have said it at the very end of the round. The product's relay looks five times a second, ours in its pump's next turn.
+        if self.scheduler.run_until(self.scheduler.now + _ROUND_SECONDS, self._rests) and rested:
+            self.rested_at = self.scheduler.now
         self.consumer.read()
         self.model.advance(self.model.clock())
 
