@@ -48,7 +48,7 @@ def edit(world: World, said: Said, file: PayerFile | None = None, name: str = FE
 def _taken(world: World, wish: Wish, permitted: Permitted) -> Taken:
     prepared = prepare(world.parts, wish, world.clock.now_ms())
     with world.ledger.write() as tx:
-        return take(tx, prepared, permitted)
+        return take(tx, world.parts, prepared, permitted)
 
 
 def fees(**changes: str) -> Said:
@@ -241,7 +241,7 @@ def test_what_was_edited_in_the_same_moment_is_said_again(world: World, treasury
     treasury.at("2026-12-05T06:00:00")
     treasury.firing().fire()
     with pytest.raises(NotChangedError, match="in this very moment"), world.ledger.write() as tx:
-        take(tx, prepared, Permitted())
+        take(tx, world.parts, prepared, Permitted())
 
 
 def test_an_edit_that_says_nothing_new_changes_nothing(world: World, treasury: Treasury) -> None:
@@ -488,3 +488,23 @@ def test_a_removed_schedule_doesnt_come_back_under_its_id(world: World, treasury
     with pytest.raises(NotChangedError) as caught:
         apply(world, entry(ID, "fees"), {ID: payers(1)})
     assert "was removed" in str(caught.value.problems[0])
+
+
+def test_a_period_that_a_new_rule_leaves_behind_is_told_as_skipped(world: World, treasury: Treasury) -> None:
+    """The 25th and 26th wait until the 28th, the 27th was asked for on its own day, and then the rule is another."""
+    made = treasury.schedule(
+        payers(1), rule="daily at 09:00", after_day="2026-12-24", holidays="UG", on_holiday="after"
+    )
+    treasury.at("2026-12-27T06:00:00")
+    treasury.firing().fire()
+    wish = Wish("default", Said(rule="weekly on monday"), None, "ada", made, "2026-12-27")
+    _taken(world, wish, Permitted())
+    assert world.rows("SELECT period, state FROM schedule_period ORDER BY period") == [
+        ("2026-12-25", "skipped"),
+        ("2026-12-26", "skipped"),
+        ("2026-12-27", "fired"),
+    ]
+    assert [one for one in treasury.payer_events() if one[0] == "skipped"] == [
+        ("skipped", "2026-12-25"),
+        ("skipped", "2026-12-26"),
+    ]

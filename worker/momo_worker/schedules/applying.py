@@ -41,7 +41,7 @@ def apply_declared(
     prepared = _prepare_all(parts, declared, read_file, by)
     try:
         with parts.ledger.write() as tx:
-            applied = _take_all(tx, prepared, permitted, {one.schedule_id for one in declared})
+            applied = _take_all(tx, parts, prepared, permitted, {one.schedule_id for one in declared})
             _undo(applied, dry_run=dry_run)
             return applied
     except _Undone as undone:
@@ -107,13 +107,13 @@ def _wish(
     )
 
 
-def _take_all(tx: Tx, prepared: Sequence[Prepared], permitted: Permitted, declared: set[str]) -> Applied:
+def _take_all(tx: Tx, parts: Parts, prepared: Sequence[Prepared], permitted: Permitted, declared: set[str]) -> Applied:
     whys: list[str] = []
     problems: list[Problem] = []
     taken: list[Taken] = []
     for one in prepared:
         try:
-            taken.append(take(tx, one, permitted))
+            taken.append(take(tx, parts, one, permitted))
         except NotChangedError as error:
             _gather(error, whys, problems)
     # Raised within the transaction: what the others have written is taken back.

@@ -17,8 +17,9 @@ from momo_worker.accounts import Account
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import schedule_desk, schedules, stops
 from momo_worker.ledger.engine import Tx
-from momo_worker.ledger.schedules import DecidedPeriod, Payer, Schedule
+from momo_worker.ledger.schedules import Payer, Schedule
 from momo_worker.payment.job import Terms
+from momo_worker.schedules.accounting import SKIPPED, Verdict, leave_out
 from momo_worker.schedules.comparing import Changes, compare, examples, shared
 from momo_worker.schedules.payer_file import PayerFile, PayerList, read_payers
 from momo_worker.schedules.planning import first_day, timetable_of, to_decide
@@ -228,7 +229,7 @@ def _begun_with(draft: Schedule, day: date) -> Schedule:
     return replace(draft, after_day=(first.begins - timedelta(days=1)).isoformat())
 
 
-def take(tx: Tx, prepared: Prepared, permitted: Permitted) -> Taken:
+def take(tx: Tx, parts: Parts, prepared: Prepared, permitted: Permitted) -> Taken:
     """Write a schedule as it was prepared, in the caller's transaction. Raises NotChangedError, before anything of it is written."""
     wish, before = prepared.wish, prepared.wish.before
     _refuse_meanwhile(tx, prepared)
@@ -240,7 +241,7 @@ def take(tx: Tx, prepared: Prepared, permitted: Permitted) -> Taken:
     if prepared.payers is not None and changes is not None:
         _refuse_other_list(wish, changes, prepared.schedule, permitted)
     _refuse_shared(tx, prepared, current, payers or (), permitted)
-    taken = _written(tx, prepared, payers, changes)
+    taken = _written(tx, parts, prepared, payers, changes)
     if taken.edited:
         said = "; ".join(taken.edited)
         reasons = [f"also: {permitted.also}"] if permitted.also else []
@@ -315,7 +316,9 @@ def _refuse_shared(
         )
 
 
-def _written(tx: Tx, prepared: Prepared, payers: Sequence[Payer] | None, changes: Changes | None) -> Taken:
+def _written(
+    tx: Tx, parts: Parts, prepared: Prepared, payers: Sequence[Payer] | None, changes: Changes | None
+) -> Taken:
     before, schedule = prepared.wish.before, prepared.schedule
     try:
         _write_schedule(tx, before, schedule, touched=payers is not None)
@@ -325,7 +328,7 @@ def _written(tx: Tx, prepared: Prepared, payers: Sequence[Payer] | None, changes
     if payers is not None:
         schedules.put_payers(tx, schedule.id, payers)
     if before is not None and before.after_day != schedule.after_day:
-        _account_for(tx, before, schedule)
+        _account_for(tx, parts, before, schedule)
     number, total_minor = schedules.count_payers(tx, schedule.id)
     mandate = schedules.mandate_of(tx, schedule.id)
     return Taken(
@@ -348,7 +351,7 @@ def passed_periods(tx: Tx, schedule: Schedule) -> tuple[str, ...]:
     return tuple(period.name for period in to_decide(schedule, decided, tx.now_ms))
 
 
-def _account_for(tx: Tx, before: Schedule, now: Schedule) -> None:
+def _account_for(tx: Tx, parts: Parts, before: Schedule, now: Schedule) -> None:
     """What the old rule named before the new one begins, and nobody decided, is told as skipped: no period is lost without a word.
 
     There is one only where a holiday has moved a later period before it.
@@ -361,10 +364,7 @@ def _account_for(tx: Tx, before: Schedule, now: Schedule) -> None:
         return
     for period in passed:
         if not schedules.is_decided(tx, now.id, period.name):
-            why = "the rule was changed before its moment"
-            days = (period.begins.isoformat(), period.ends.isoformat(), period.nominal.isoformat())
-            decided = DecidedPeriod(period.name, *days, period.fires_at_ms, "skipped", why, 0, 0, tx.now_ms)
-            schedules.add_period(tx, now.id, decided)
+            leave_out(tx, parts, now, Verdict(period, SKIPPED, "the rule was changed before its moment"))
 
 
 def _write_schedule(tx: Tx, before: Schedule | None, schedule: Schedule, *, touched: bool) -> None:

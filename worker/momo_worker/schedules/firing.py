@@ -11,12 +11,12 @@ import structlog
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import recovery, schedule_desk, schedule_dues, schedules, stops
 from momo_worker.ledger.engine import Tx
-from momo_worker.ledger.schedules import DecidedPeriod, Schedule
-from momo_worker.payment.events import rfc3339
+from momo_worker.ledger.schedules import Schedule
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.rules import HOUR, MINUTE
 from momo_worker.payment.transitions import ScheduleEventType
 from momo_worker.schedules import planning, telling
+from momo_worker.schedules.accounting import FIRED, MISSED, SKIPPED, Verdict, decided, leave_out
 from momo_worker.schedules.rounds import make_round
 from momo_worker.timing.catching_up import CatchUp, catch_up_of, decide
 from momo_worker.timing.periods import Period
@@ -30,8 +30,6 @@ _JUMP_MS = 2 * MINUTE
 _BELIEVED_AFTER_SECONDS = 600.0
 #: How long a schedule that can't be read is left alone: somebody was woken.
 _UNREADABLE_MS = 10 * MINUTE
-#: Where a period stands once it was decided.
-FIRED, MISSED, SKIPPED = "fired", "missed", "skipped"
 
 
 @dataclass(slots=True)
@@ -89,7 +87,7 @@ class Firing:
         self._next[schedule] = min(now_ms + HOUR if upcoming is None else upcoming, now_ms + HOUR)
         return fired
 
-    def _decide(self, schedule: Schedule, verdict: "_Verdict") -> int:
+    def _decide(self, schedule: Schedule, verdict: Verdict) -> int:
         period = verdict.period
         with self.parts.ledger.write() as tx:
             now = schedules.find(tx, schedule.id, lock=True)
@@ -101,7 +99,7 @@ class Firing:
             if verdict.state == FIRED:
                 self._fire(tx, now, period)
             else:
-                self._leave_out(tx, now, verdict)
+                leave_out(tx, self.parts, now, verdict)
         log.info(
             "a period of a schedule was decided",
             schedule=schedule.name,
@@ -113,7 +111,7 @@ class Firing:
 
     def _fire(self, tx: Tx, schedule: Schedule, period: Period) -> None:
         count, total_minor = schedules.count_payers(tx, schedule.id)
-        schedules.add_period(tx, schedule.id, _decided(_Verdict(period, FIRED), count, total_minor, tx.now_ms))
+        schedules.add_period(tx, schedule.id, decided(Verdict(period, FIRED), count, total_minor, tx.now_ms))
         schedule_dues.snapshot(tx, schedule.id, period.name)
         asked = ask(tx, self.parts, schedule, period.name)
         telling.tell(
@@ -130,30 +128,14 @@ class Firing:
             },
         )
 
-    def _leave_out(self, tx: Tx, schedule: Schedule, verdict: "_Verdict") -> None:
-        schedules.add_period(tx, schedule.id, _decided(verdict, 0, 0, tx.now_ms))
-        period = verdict.period
-        kind = ScheduleEventType.SKIPPED if verdict.state == SKIPPED else ScheduleEventType.MISSED
-        data = {"due_on": period.moved.isoformat(), "due_at": rfc3339(period.fires_at_ms), "why": verdict.why}
-        telling.tell(tx, self.parts, schedule, kind, period.name, data)
 
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What becomes of one period."""
-
-    period: Period
-    state: str
-    why: str = ""
-
-
-def _verdicts(ready: Sequence[Period], now_ms: int, policy: CatchUp) -> list[_Verdict]:
+def _verdicts(ready: Sequence[Period], now_ms: int, policy: CatchUp) -> list[Verdict]:
     """What becomes of each, the oldest first: a kill half-way leaves the later ones for the next pass."""
     decided = decide(ready, now_ms, policy)
     found = [
-        *(_Verdict(period, FIRED) for period in decided.fire),
-        *(_Verdict(one.period, MISSED, one.reason) for one in decided.missed),
-        *(_Verdict(one.period, SKIPPED, one.reason) for one in decided.skipped),
+        *(Verdict(period, FIRED) for period in decided.fire),
+        *(Verdict(one.period, MISSED, one.reason) for one in decided.missed),
+        *(Verdict(one.period, SKIPPED, one.reason) for one in decided.skipped),
     ]
     return sorted(found, key=lambda verdict: verdict.period.begins)
 
@@ -203,19 +185,3 @@ def _paused_round(tx: Tx, schedule: Schedule, period: str) -> str:
     paused = {pause.run for pause in stops.pauses(tx)}
     rounds = schedule_desk.rounds(tx, schedule.id) if paused else []
     return next((one.name for one in rounds if one.period == period and one.run_id in paused), "")
-
-
-def _decided(verdict: _Verdict, payers: int, total_minor: int, now_ms: int) -> DecidedPeriod:
-    period = verdict.period
-    return DecidedPeriod(
-        period.name,
-        period.begins.isoformat(),
-        period.ends.isoformat(),
-        period.nominal.isoformat(),
-        period.fires_at_ms,
-        verdict.state,
-        verdict.why,
-        payers,
-        total_minor,
-        now_ms,
-    )

@@ -84,7 +84,7 @@ def _taken(office: Office, wish: Wish, settings: Settings, more: More) -> Taken:
     try:
         prepared = _prepared(office, wish)
         with parts.ledger.write() as tx:
-            return take(tx, prepared, permitted)
+            return take(tx, parts, prepared, permitted)
     except NotChangedError as error:
         raise refused(error) from None
 
