@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 from tests.support.ledger_world import NAMESPACE, a_world, an_account, an_entry
-from tests.support.restored import HOUR, Mtn, Restored, lost, stream_entry
+from tests.support.restored import HOUR, KNOWN_BY, Mtn, Restored, lost, stream_entry, unnoticed
 
 from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import stops
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.tide import Copy, KeptPause, Why
 from momo_worker.payment.transitions import HeldCause, State
-from momo_worker.payment.verdict import LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
-from momo_worker.steps import intake, operator, outcome, recovery, recovery_search
+from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
+from momo_worker.steps import intake, operator, outcome, recovery, recovery_search, submission
 from momo_worker.steps.rescue import Rescue
 
 # ---- noticing ------------------------------------------------------------------------------------------------------------
@@ -39,28 +39,18 @@ def test_a_ledger_behind_its_copy_is_in_recovery_and_sends_nothing(restored: Res
     assert restored.tide().began is None
 
 
-def test_before_anybody_has_noticed_a_process_that_saw_more_sends_nothing(restored: Restored) -> None:
+@pytest.mark.parametrize("known_by", KNOWN_BY)
+def test_before_anybody_has_noticed_a_process_that_saw_more_sends_nothing(restored: Restored, known_by: str) -> None:
     world = restored.world
+    (found,) = world.accept("k")
+    claimed = submission.claim(world.parts, [found])
     restored.backup()
-    (first,) = world.accept("first")
-    restored.tide()
-    world.send([first])
-    assert len(world.mtn.left) == 1
-    # A process without Redis knows what it read itself.
-    seen = world.parts.tidemark.seen
-    assert seen == restored.copy.tide
-    restored.restore()
-    (found,) = world.accept("second")
-    world.parts.tidemark._read_copy = lambda: None
-    world.send([found])
-    # And one that has just begun knows what Redis keeps.
-    restored.new_process()
-    assert world.parts.tidemark.seen == 0
-    world.clock.on(HOUR)
-    assert world.release() == [found]
-    world.send([found])
-    assert [send.never_left for send in world.sends(found)] == [True, True]
-    assert len(world.mtn.left) == 1
+    unnoticed(restored, known_by)
+    report = submission._call(world.parts, submission._Permit(world.parts, claimed), claimed[0])
+    assert (report.verdict.answer, report.verdict.cause) == (SendAnswer.NOT_NOW, Cause.NOT_DEPARTED)
+    outcome.record_sends(world.parts, [report])
+    assert [send.never_left for send in world.sends(found)] == [True]
+    assert world.mtn.references() == []
     assert world.payment(found).state is State.ACCEPTED
 
 

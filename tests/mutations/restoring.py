@@ -9,6 +9,7 @@ _BOOK = "ledger/recovery.py"
 _AFTER = "payment/after_restore.py"
 _TESTS = "tests/ledger/test_recovery.py::"
 _LATER = "tests/ledger/test_recovery_again.py::"
+_UNNOTICED = "tests/ledger/test_recovery_unnoticed.py::"
 _DOORS = "tests/integration/test_steps_recovering.py::"
 _BEYOND = (
     "few lives come to it: a restore, and just then what the rule is for, is put together step by step in the tests"
@@ -367,6 +368,66 @@ MUTATIONS = (
         "        if known is None or known.tide < least or not (waiting or renewed):\n",
         "        if known is None or not (waiting or renewed):\n",
         tests="tests/integration/test_steps_relay.py::test_of_a_ledger_that_is_behind_what_anybody_has_seen_nothing_is_told",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "expired_before_the_restore_is_noticed",
+        _RULE,
+        "nothing expires in a ledger that is behind what anybody has seen of it",
+        "steps/rescue.py",
+        "            if noticing.unnoticed(tx, least):\n                return 0\n",
+        "",
+        tests=f"{_UNNOTICED}test_what_the_lost_ledger_sent_is_ended_by_nobody_before_the_restore_is_noticed",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "claimed_before_the_restore_is_noticed",
+        _RULE,
+        "... nor is anything claimed, which would end what can't be sent any more",
+        "steps/submission.py",
+        "        if not due or noticing.unnoticed(tx, least):\n",
+        "        if not due:\n",
+        tests=f"{_UNNOTICED}test_what_the_lost_ledger_sent_is_ended_by_nobody_before_the_restore_is_noticed",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "person_decides_before_the_restore_is_noticed",
+        _RULE,
+        "... nor does a person cancel, retry or release",
+        "steps/operator.py",
+        "    if noticing.unnoticed(tx, least):\n        return _not_yet()\n",
+        "",
+        tests=f"{_UNNOTICED}test_a_person_decides_nothing_either",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "resolved_before_the_restore_is_noticed",
+        _RULE,
+        "... nor resolve",
+        "steps/operator.py",
+        "        if noticing.unnoticed(tx, least) or recovery.unsearched(tx, payment_id, within_ms=within_ms):\n",
+        "        if recovery.unsearched(tx, payment_id, within_ms=within_ms):\n",
+        tests=f"{_UNNOTICED}test_a_person_decides_nothing_either",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "rejected_before_the_restore_is_noticed",
+        _RULE,
+        "... nor is a refund rejected, of what the restore took away",
+        "commons/noticing.py",
+        "    return recovery.current(tx) is not None or unnoticed(tx, least)\n",
+        "    return recovery.current(tx) is not None and least >= 0\n",
+        tests=f"{_UNNOTICED}test_a_refund_of_what_the_restore_took_away_waits_and_is_not_rejected",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "cancelled_meanwhile_not_asked_about",
+        _RULE,
+        "what was cancelled between the ledger's last entry and the notice is asked about",
+        "ledger/recovery.py",
+        "    \"OR (state = 'cancelled' AND state_since_ms >= :lost_from)) ORDER BY id LIMIT :limit\"\n",
+        "    \"OR (state = 'cancelled' AND state_since_ms < :lost_from AND id < '')) ORDER BY id LIMIT :limit\"\n",
+        tests=f"{_UNNOTICED}test_what_was_cancelled_by_a_process_that_knew_nothing_is_asked_about",
         beyond=_BEYOND,
     ),
 )

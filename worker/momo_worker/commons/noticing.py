@@ -1,4 +1,7 @@
-"""A ledger that was restored is put in recovery, by whoever notices: the pump that compares tides, or a worker whose claim is gone. Sends nothing."""
+"""A ledger that was restored is put in recovery, by whoever notices: the pump that compares tides, or a worker whose claim is gone. Sends nothing.
+
+Until then whoever decides asks here whether the ledger shows less than is known of it.
+"""
 
 from collections.abc import Sequence
 
@@ -45,6 +48,20 @@ def begin(
     for run in waiting:
         run_pausing.hold(tx, parts, run, reason=_RUNS_WAIT, by=recovery.ACTOR)
     return found
+
+
+def unnoticed(tx: Tx, least: int) -> bool:
+    """Whether the ledger shows less than somebody has seen of it: it was restored, and no pump has put it in recovery yet.
+
+    What it calls never sent may be paid. So nothing is sent, ended or rejected on its word alone; what waits is decided within seconds,
+    in recovery. `least` is the tidemark's, asked before this transaction: the ledger is always raised first.
+    """
+    return installation.tide(tx) < least
+
+
+def in_recovery(tx: Tx, least: int) -> bool:
+    """Whether the ledger is in recovery, or will be as soon as a pump has noticed."""
+    return recovery.current(tx) is not None or unnoticed(tx, least)
 
 
 def begin_for_lost_claim(parts: Parts, payment_id: str, claimed_at_ms: int) -> None:

@@ -115,6 +115,11 @@ def epoch(tx: Tx) -> int:
 _epoch = select(schema.installation.c.epoch)
 
 
+def tide(tx: Tx) -> int:
+    """How high this ledger says that its tide is."""
+    return int(tx.conn.execute(select(schema.installation.c.tide)).scalar_one())
+
+
 def locked(tx: Tx) -> Installation | None:
     """The installation, its row locked: who raises the tide or begins a recovery does so alone."""
     tx.conn.execute(select(schema.installation.c.id).with_for_update()).first()
@@ -124,7 +129,7 @@ def locked(tx: Tx) -> Installation | None:
 def raise_tide(tx: Tx) -> int:
     """Count the tide up by one; a ledger that is behind a copy of it was restored (design.md 9)."""
     tx.conn.execute(text("UPDATE installation SET tide = tide + 1, tide_at_ms = :now"), {"now": tx.now_ms})
-    return int(tx.conn.execute(select(schema.installation.c.tide)).scalar_one())
+    return tide(tx)
 
 
 def keep_results_last_id(tx: Tx, last_id: str | None) -> None:

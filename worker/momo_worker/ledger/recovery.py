@@ -196,8 +196,8 @@ def note(tx: Tx, recovery_id: int, **values: Any) -> None:
 
 _CANDIDATES = text(
     "SELECT id, state, accepted_at_ms, source FROM payment WHERE id > :after AND ("
-    "state IN ('accepted', 'sending', 'unknown', 'pending', 'held') OR (state = 'failed' AND state_since_ms >= :since)) "
-    "ORDER BY id LIMIT :limit"
+    "state IN ('accepted', 'sending', 'unknown', 'pending', 'held') OR (state = 'failed' AND state_since_ms >= :since) "
+    "OR (state = 'cancelled' AND state_since_ms >= :lost_from)) ORDER BY id LIMIT :limit"
 )
 
 
@@ -211,10 +211,10 @@ class Candidate:
     source: str
 
 
-def candidates(tx: Tx, after: str, failed_since_ms: int, *, limit: int) -> list[Candidate]:
-    """Payments that aren't final, and those that failed since then, in the order of their ids."""
-    rows = tx.conn.execute(_CANDIDATES, {"after": after, "since": failed_since_ms, "limit": limit})
-    return [Candidate(*row) for row in rows]
+def candidates(tx: Tx, after: str, failed_since_ms: int, lost_from_ms: int, *, limit: int) -> list[Candidate]:
+    """Payments that aren't final, those that failed since then, and what was cancelled since its sends may be lost; by their ids."""
+    values = {"after": after, "since": failed_since_ms, "lost_from": lost_from_ms, "limit": limit}
+    return [Candidate(*row) for row in tx.conn.execute(_CANDIDATES, values)]
 
 
 _SEARCH = text(

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from momo_worker.accounts import Account, SameAgain
-from momo_worker.commons import prompts, recording
+from momo_worker.commons import noticing, prompts, recording
 from momo_worker.commons.entry import AGAIN, Entry, Taken, run_of
 from momo_worker.commons.limits import count_against_limits, doubted, may_fit_later
 from momo_worker.commons.new_payment import (
@@ -25,7 +25,7 @@ from momo_worker.commons.new_payment import (
     taken_in,
 )
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, intake, moves, outbox, recovery
+from momo_worker.ledger import installation, intake, moves, outbox
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.deciding import put_on_desk
 from momo_worker.payment.envelope import fields_of_envelope
@@ -62,8 +62,9 @@ class _Candidate:
 
 def take_in(parts: Parts, entries: Sequence[Entry]) -> Taken:
     """Take a batch of entries into the ledger in one transaction; only after it has returned may they be acknowledged."""
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
-        batch = _Batch(tx, parts)
+        batch = _Batch(tx, parts, least)
         batch.take(entries)
     recording.tell(parts, batch.told)
     batch.log_taken()
@@ -73,9 +74,8 @@ def take_in(parts: Parts, entries: Sequence[Entry]) -> Taken:
 class _Batch:
     """One transaction's worth of entries."""
 
-    def __init__(self, tx: Tx, parts: Parts) -> None:
-        self.tx = tx
-        self.parts = parts
+    def __init__(self, tx: Tx, parts: Parts, least: int) -> None:
+        self.tx, self.parts, self.least = tx, parts, least
         self.accepted: list[_Candidate] = []
         self.repeated: list[str] = []
         self.rejected: list[tuple[Entry, list[dict[str, str]]]] = []
@@ -122,7 +122,7 @@ class _Batch:
         """
         asked = [one.payment for one in fresh if not one.entry.again]
         found = prompts.refusals(self.tx, asked)
-        if not found or recovery.current(self.tx) is not None:
+        if not found or noticing.in_recovery(self.tx, self.least):
             return list(fresh), []
         unasked = [one for one in fresh if one.payment.id in found]
         for candidate in unasked:
@@ -293,7 +293,7 @@ class _Batch:
     def refuse(self, entry: Entry, account: Account, job: Job, problems: Sequence[Problem]) -> None:
         """A refusal that rests on what the ledger knows. In a restored one what the job speaks of may not have come back yet: so it waits."""
         named = job.refund_of or job.replaces
-        back = (entry.again or named is not None) and recovery.current(self.tx) is not None
+        back = (entry.again or named is not None) and noticing.in_recovery(self.tx, self.least)
         waits = entry.waits_since_ms is not None
         if back or (named and may_fit_later(self.tx, self.parts.rules, account.name, named, waits=waits)):
             self.wait(entry, f"{problems[0].field} {problems[0].reason}")
@@ -302,7 +302,7 @@ class _Batch:
 
     def wait_for_account(self, entry: Entry, error: _UnknownAccountError) -> None:
         waited_ms = self.tx.now_ms - (entry.waits_since_ms or self.tx.now_ms)
-        if waited_ms >= self.parts.rules.unknown_account_ms and recovery.current(self.tx) is None:
+        if waited_ms >= self.parts.rules.unknown_account_ms and not noticing.in_recovery(self.tx, self.least):
             self.reject(entry, [error.problem])
             return
         self.unconfigured.append(entry)
@@ -374,9 +374,10 @@ def _without_work(change: Change) -> Change:
 
 def retry_waiting(parts: Parts, *, limit: int) -> Taken:
     """Try waiting jobs again; after an hour they are rejected."""
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         due = intake.waiting_due(tx, limit=limit)
-        batch = _Batch(tx, parts)
+        batch = _Batch(tx, parts, least)
         batch.take(
             [
                 Entry(

@@ -6,7 +6,7 @@ Decided under the payment's lock, whatever was read before; each decision is jou
 from dataclasses import dataclass, replace
 
 from momo_worker.accounts import SameAgain
-from momo_worker.commons import recording
+from momo_worker.commons import noticing, recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import desk, moves, recovery, schedule_dues, stops
@@ -34,12 +34,13 @@ def cancel(parts: Parts, payment_id: str, *, actor: str, reason: str) -> Decided
 
     A worker that claims at the same moment takes the same lock: one of the two is first, and the other finds the state moved.
     """
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id]).get(payment_id)
         if payment is None:
             return None
         sends = moves.sends_of(tx, [payment_id])[payment_id]
-        change = _unsearched(tx, parts, payment) or operator.cancel(
+        change = _unsearched(tx, parts, payment, least) or operator.cancel(
             payment, sends, tx.now_ms, actor=actor, reason=reason
         )
         if isinstance(change, NotPermitted):
@@ -65,13 +66,16 @@ def retry(
     `seen_attempt` is the one that whoever asks saw failed. Nothing is sent here: the payment is due like any accepted one.
     `by_schedule` has written down itself that its payer is asked again.
     """
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id]).get(payment_id)
         if payment is None:
             return None
         asked = Retry(by, _next_reference(parts, payment), until_ms, seen_attempt, producer_knows)
         standing = desk.standing_of(tx, payment, alike_within_ms=_alike_within(parts, payment))
-        change = _unsearched(tx, parts, payment) or operator.retry(payment, standing, tx.now_ms, asked, parts.rules)
+        change = _unsearched(tx, parts, payment, least) or operator.retry(
+            payment, standing, tx.now_ms, asked, parts.rules
+        )
         if isinstance(change, Change):
             change = _counted_against_its_collection(tx, change)
         if isinstance(change, NotPermitted):
@@ -87,12 +91,13 @@ def retry(
 
 def release(parts: Parts, payment_id: str, *, by: By, until_ms: int | None = None) -> Decided | None:
     """Let a held payment of which nothing was sent be sent after all."""
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id]).get(payment_id)
         if payment is None:
             return None
         standing = desk.standing_of(tx, payment)
-        change = _unsearched(tx, parts, payment) or operator.release(
+        change = _unsearched(tx, parts, payment, least) or operator.release(
             payment, standing, tx.now_ms, by, until_ms=until_ms
         )
         if isinstance(change, NotPermitted):
@@ -119,13 +124,13 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
             return Decided(found.payment, NotPermitted(why, "its attempts are shown by `momo payment show`"))
         said = replace(said, paid_reference=reference)
     said = replace(said, seen_at_ms=found.began_at_ms)
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         payment = moves.lock(tx, [payment_id])[payment_id]
         # MTN was asked just now, where it may be; where it can't be, evidence is what a person has.
         within_ms = parts.rules.recovery_adopt_ms
-        unsearched = _not_yet() if recovery.unsearched(tx, payment_id, within_ms=within_ms) else None
-        if unsearched is not None:
-            return Decided(payment, unsearched)
+        if noticing.unnoticed(tx, least) or recovery.unsearched(tx, payment_id, within_ms=within_ms):
+            return Decided(payment, _not_yet())
         standing = desk.standing_of(tx, payment)
         heard = _mtns_word(tx, parts, payment, standing, found.asked)
         change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
@@ -143,8 +148,10 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
     return Decided(after, NotPermitted(why, "follow it with `momo payment show`"))
 
 
-def _unsearched(tx: Tx, parts: Parts, payment: Payment) -> NotPermitted | None:
+def _unsearched(tx: Tx, parts: Parts, payment: Payment, least: int) -> NotPermitted | None:
     """A restored ledger's own word about a payment is worth nothing before MTN was asked about every attempt of it (design.md 9)."""
+    if noticing.unnoticed(tx, least):
+        return _not_yet()
     within_ms = parts.rules.recovery_adopt_ms
     # A failure may have been retried by the ledger that was lost; one that came after it can't.
     since_ms = payment.state_since_ms if payment.state is State.FAILED else None

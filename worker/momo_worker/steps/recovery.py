@@ -168,8 +168,9 @@ def list_payments(parts: Parts) -> int:
         found = recovery.lock_current(tx)
         if found is None or found.jobs_done_at_ms is None or found.listed_at_ms is not None:
             return 0
-        since = (found.lost_from_ms or found.began_at_ms) - parts.rules.recovery_failed_ms
-        piece = recovery.candidates(tx, found.listed_to, since, limit=_PIECE)
+        lost_from = found.lost_from_ms or found.began_at_ms
+        since = lost_from - parts.rules.recovery_failed_ms
+        piece = recovery.candidates(tx, found.listed_to, since, lost_from, limit=_PIECE)
         recovery.look_for(
             tx,
             found.id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from momo_worker.commons import recording
+from momo_worker.commons import noticing, recording
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import moves, recovery, stops, work
 from momo_worker.ledger.engine import Tx
@@ -160,7 +160,10 @@ class Rescue:
             ids = [] if recovery.current(tx) else work.expired(tx, limit=_BATCH)
         if not ids:
             return 0
+        least = parts.tidemark.least()
         with parts.ledger.write() as tx:
+            if noticing.unnoticed(tx, least):
+                return 0
             changes = [
                 expired(payment, tx.now_ms)
                 for payment in moves.lock(tx, ids, skip_locked=True).values()

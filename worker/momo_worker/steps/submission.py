@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from momo_worker.commons import prompts, recording, run_pausing, signatures
+from momo_worker.commons import noticing, prompts, recording, run_pausing, signatures
 from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
@@ -63,10 +63,12 @@ def send_out(parts: Parts, ids: Sequence[str]) -> Iterator[list[after_send.SendR
 
 def claim(parts: Parts, ids: Sequence[str]) -> list[Claimed]:
     """Claim what is released, due and not stopped, in one transaction with its attempts and sends (M1)."""
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         locked = moves.lock(tx, ids, skip_locked=True)
         due = [payment for payment in locked.values() if _claimable(payment, tx.now_ms)]
-        if not due:
+        # A ledger whose restore nobody has noticed yet claims nothing: what may not be sent any more would be ended as never sent.
+        if not due or noticing.unnoticed(tx, least):
             return []
         stops_here = _Stops(tx)
         changes, going = _sort(tx, parts, [payment for payment in due if not stops_here.hold(payment)])

@@ -1,0 +1,187 @@
+"""Between a restore and the moment in which a pump notices it: nothing is ended, retried or rejected on the word of a ledger that lost its sends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.ledger.test_recovery_again import ENDINGS, Ending, expired, job
+from tests.support.ledger_world import NAMESPACE, World, an_entry
+from tests.support.restored import HOUR, KNOWN_BY, Restored, unnoticed
+
+from momo_worker.commons.tidemark import Tidemark
+from momo_worker.ledger import prompts
+from momo_worker.ledger.prompts import OptOut
+from momo_worker.payment.operator import By
+from momo_worker.payment.reference import reference_id
+from momo_worker.payment.resolving import Resolve
+from momo_worker.payment.transitions import State
+from momo_worker.payment.verdict import SendAnswer, SendVerdict, Status
+from momo_worker.steps import intake, operator
+
+ADA = By("ada", "the portal shows nothing")
+_TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplicate', work = NULL, due_at_ms = NULL, released_until_ms = NULL"
+
+
+def paid_in_the_lost_time(restored: Restored, key: str) -> None:
+    """MTN has it, and the ledger that sent it is gone."""
+    restored.mtn.has[restored.reference(key, 1)] = Status.PENDING
+
+
+def recover(restored: Restored, *entries: intake.Entry) -> None:
+    """A pump notices, everything is read again and looked for."""
+    restored.world.parts.tidemark._read_copy = lambda: restored.copy
+    assert restored.tide().began is not None
+    restored.reread(*entries)
+    restored.search()
+
+
+@pytest.mark.parametrize("known_by", KNOWN_BY)
+@pytest.mark.parametrize("end", ENDINGS)
+def test_what_the_lost_ledger_sent_is_ended_by_nobody_before_the_restore_is_noticed(
+    restored: Restored, end: Ending, known_by: str
+) -> None:
+    """Seed 1244: sixteen payments were cancelled in the third of a second before the pump compared, because their time had come."""
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.backup()
+    paid_in_the_lost_time(restored, "k")
+    world.clock.on(60)
+    unnoticed(restored, known_by)
+    end(world, found)
+    assert world.payment(found).state is State.ACCEPTED
+    assert world.types(found) == ["accepted"]
+
+    recover(restored)
+    assert restored.outcomes() == {found: "adopted"}
+    assert world.payment(found).state is State.PENDING
+
+
+def retried(world: World, found: str) -> operator.Decided | None:
+    until_ms = world.clock.at_ms + 3_600_000
+    return operator.retry(world.parts, found, by=ADA, until_ms=until_ms, producer_knows=True)
+
+
+def resolved(world: World, found: str) -> operator.Decided | None:
+    said = Resolve(ADA, State.FAILED, "portal, searched by external id", statement="statement 12, line 4")
+    return operator.resolve(world.parts, found, said)
+
+
+def released(world: World, found: str) -> operator.Decided | None:
+    return operator.release(world.parts, found, by=ADA)
+
+
+def failed(restored: Restored) -> str:
+    (found,) = restored.world.accept("k")
+    restored.pay(found, Status.FAILED)
+    return found
+
+
+def unknown(restored: Restored) -> str:
+    world = restored.world
+    (found,) = world.accept("k")
+    world.mtn.on_send = lambda *_: SendVerdict(SendAnswer.UNKNOWN, http_status=504)
+    world.send([found])
+    world.clock.on(3 * 24 * HOUR)
+    return found
+
+
+def held(restored: Restored) -> str:
+    (found,) = restored.world.accept("k")
+    restored.world.write(_TO_THE_DESK)
+    return found
+
+
+Before = Callable[[Restored], str]
+Decide = Callable[[World, str], operator.Decided | None]
+
+
+@pytest.mark.parametrize("is_restored", [True, False])
+@pytest.mark.parametrize(("before", "decide"), [(failed, retried), (unknown, resolved), (held, released)])
+def test_a_person_decides_nothing_either(restored: Restored, before: Before, decide: Decide, is_restored: bool) -> None:
+    world = restored.world
+    found = before(restored)
+    stood = world.payment(found).state
+    if is_restored:
+        restored.backup()
+        unnoticed(restored, KNOWN_BY[0])
+    decided = decide(world, found)
+    assert decided is not None
+    assert (decided.refused is not None) == is_restored
+    assert (world.payment(found).state is stood) == is_restored
+    if decided.refused is not None:
+        assert "MTN hasn't been asked" in decided.refused.why
+
+
+def collected(restored: Restored, collection: intake.Entry) -> None:
+    world = restored.world
+    world.take(collection)
+    reference = reference_id(NAMESPACE, "default", "collect", "till", 1)
+    restored.mtn.has[reference] = Status.SUCCESSFUL
+
+
+def test_a_refund_of_what_the_restore_took_away_waits_and_is_not_rejected(restored: Restored) -> None:
+    world = restored.world
+    collection = an_entry(job("till", operation="collect"), "momo:jobs/100-0")
+    fields = {"operation": "refund", "idempotency_key": "back", "amount": "5", "currency": "UGX", "refund_of": "till"}
+    restored.backup()
+    collected(restored, collection)
+    unnoticed(restored, KNOWN_BY[0])
+    taken = world.take(an_entry(fields, "momo:jobs/200-0"))
+    assert (taken.waiting, world.rejections()) == (("momo:jobs/200-0",), [])
+
+    recover(restored, collection)
+    assert restored.release().done
+    world.run_until(lambda: world.payment(world.id_of("till")).state is State.SUCCESSFUL, step=5.0, seconds_max=600)
+    world.clock.on(60)
+    assert len(intake.retry_waiting(world.parts, limit=10).accepted) == 1
+
+
+def test_a_job_that_waits_for_its_account_goes_on_waiting(restored: Restored) -> None:
+    world = restored.world
+    world.take(an_entry(job("k", account="tomorrow"), "momo:jobs/100-0"))
+    restored.backup()
+    unnoticed(restored, KNOWN_BY[0])
+    world.clock.on(2 * HOUR)
+    intake.retry_waiting(world.parts, limit=10)
+    assert (world.count("waiting_job"), world.rejections()) == (1, [])
+
+
+def test_who_has_opted_out_is_refused_only_by_a_ledger_that_is_whole(restored: Restored) -> None:
+    """What it asked for before may be paid; at its claim nothing is sent."""
+    world = restored.world
+    with world.ledger.write() as tx:
+        prompts.add_opt_out(tx, OptOut("", "256772123456", "asked us not to", "ada", tx.now_ms))
+    restored.backup()
+    unnoticed(restored, KNOWN_BY[0])
+    world.take(an_entry(job("k", operation="collect"), "command_line:1"))
+    assert world.rejections() == []
+    assert world.payment(world.id_of("k")).state is State.ACCEPTED
+
+
+def test_what_was_cancelled_by_a_process_that_knew_nothing_is_asked_about(restored: Restored) -> None:
+    """A failover that lost less than the tide can show, or a Redis that was away: what MTN has is told as a contradiction."""
+    world = restored.world
+    (at_mtn, unsent, long_ago) = world.accept("k", "unsent", "old")
+    expired(world, long_ago)
+    world.clock.on(60)
+    restored.tide()
+    restored.backup()
+    paid_in_the_lost_time(restored, "k")
+    world.clock.on(1)
+    unnoticed(restored, KNOWN_BY[0])
+    world.parts = replace(world.parts, tidemark=Tidemark())
+    for name in (at_mtn, unsent):
+        expired(world, name)
+        assert world.payment(name).state is State.CANCELLED
+
+    recover(restored)
+    assert restored.outcomes() == {at_mtn: "disputed", unsent: "stands"}
+    assert world.types(at_mtn)[-1] == "contradicted"
+
+
+def test_a_whole_ledger_expires_what_was_not_sent_in_time(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.tide()
+    expired(world, found)
+    assert world.payment(found).state is State.CANCELLED
