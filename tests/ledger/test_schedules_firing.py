@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.support.ledger_world import World, side_by_side
+from tests.support.restored import KNOWN_BY, Restored, unnoticed
 from tests.support.schedule_office import FEES, ID, Treasury, a_treasury, payers
 
 from momo_worker.ledger import recovery, schedules
@@ -244,3 +245,20 @@ def test_a_ledger_that_lost_a_firing_asks_for_the_very_same_payments_again(world
     assert treasury.firing().fire() == 1
     treasury.turn()
     assert (world.count("payment"), sorted(world.mtn.references())) == (2, references)
+
+
+@pytest.mark.parametrize("known_by", KNOWN_BY)
+def test_a_restored_ledger_that_nobody_has_noticed_fires_nothing_and_ends_nothing(
+    restored: Restored, known_by: str
+) -> None:
+    """It has lost what was settled or asked since: until a pump has compared, nothing is decided on its word."""
+    world = restored.world
+    treasury = a_treasury(world)
+    treasury.schedule(payers(1), after_day="2026-11-30")
+    treasury.sign()
+    treasury.at("2026-12-05T06:00:00")
+    restored.backup()
+    unnoticed(restored, known_by)
+    assert (treasury.firing().fire(), world.count("schedule_period")) == (0, 0)
+    assert treasury.following().follow() == 0
+    assert treasury.feeder().feed() == 0

@@ -120,10 +120,10 @@ MUTATIONS = (
         (
             Edit(
                 _FIRING,
-                "            if recovery.current(tx) is not None:\n                return 0\n            now_ms",
+                "            if noticing.in_recovery(tx, self._least):\n                return 0\n            now_ms",
                 "            now_ms",
             ),
-            Edit(_FIRING, " or recovery.current(tx) is not None:\n", ":\n"),
+            Edit(_FIRING, " or noticing.in_recovery(tx, self._least):\n", ":\n"),
         ),
         tests=(f"{_FIRING_TESTS}test_nothing_fires_while_a_restored_ledger_is_searched",),
         beyond=_BEYOND,

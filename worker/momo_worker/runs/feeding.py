@@ -10,10 +10,10 @@ from typing import Protocol
 
 import structlog
 
-from momo_worker.commons import run_pausing, run_telling
+from momo_worker.commons import noticing, run_pausing, run_telling
 from momo_worker.commons.entry import RUNS, Entry, run_source
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import recovery, run_release, runs
+from momo_worker.ledger import run_release, runs
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_release import Release, Standing
 from momo_worker.ledger.runs import Run
@@ -57,8 +57,9 @@ class Feeder:
 
     def feed(self) -> int:
         """One pass over all released runs; returns how many rows were handed over."""
+        least = self.parts.tidemark.least()
         with self.parts.ledger.read() as tx:
-            if recovery.current(tx) is not None:
+            if noticing.in_recovery(tx, least):
                 return 0
             found = run_release.in_state(tx, ("released", "stopped", "completed"))
         return sum(self._go_on(run) for run in found)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from momo_worker.commons import noticing
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import recovery, schedule_desk, schedule_dues, schedules, stops
+from momo_worker.ledger import schedule_desk, schedule_dues, schedules, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedules import Schedule
 from momo_worker.payment.money import format_amount
@@ -41,11 +42,14 @@ class Firing:
     _next: dict[Schedule, int] = field(default_factory=dict)
     _seen: tuple[int, float] | None = None
     _doubted_since: float | None = None
+    _least: int = 0
 
     def fire(self) -> int:
         """Decide every period whose moment has come; returns how many fired."""
+        # Before any of it is read: a ledger that shows less was restored, and says nothing of what has fired since.
+        self._least = self.parts.tidemark.least()
         with self.parts.ledger.read() as tx:
-            if recovery.current(tx) is not None:
+            if noticing.in_recovery(tx, self._least):
                 return 0
             now_ms = tx.now_ms
             found = [one for one in schedules.listed(tx) if one.state == "active"]
@@ -92,7 +96,7 @@ class Firing:
         with self.parts.ledger.write() as tx:
             now = schedules.find(tx, schedule.id, lock=True)
             # Somebody has edited or paused it, another pump was first, or a recovery has begun.
-            if now is None or now != schedule or recovery.current(tx) is not None:
+            if now is None or now != schedule or noticing.in_recovery(tx, self._least):
                 return 0
             if schedules.is_decided(tx, schedule.id, period.name):
                 return 0

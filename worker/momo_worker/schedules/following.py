@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 
+from momo_worker.commons import noticing
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import desk, moves, prompts, recovery, runs, schedule_dues, schedules
+from momo_worker.ledger import desk, moves, prompts, runs, schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedule_dues import Due, Ended
 from momo_worker.ledger.schedules import Schedule
@@ -46,25 +47,29 @@ class Following:
 
     def follow(self) -> int:
         """One pass; returns how many payers moved."""
+        # Before any of it is read: a ledger that shows less was restored, and says nothing of what was asked since.
+        least = self.parts.tidemark.least()
         with self.parts.ledger.read() as tx:
-            if recovery.current(tx) is not None:
+            if noticing.in_recovery(tx, least):
                 return 0
             ended = schedule_dues.ended_asks(tx, limit=_PIECE)
             due_again = schedule_dues.to_ask_again(tx, limit=_PIECE)
             lost = schedule_dues.without_payment(tx, limit=_PIECE)
             waiting = schedule_dues.periods_with_due(tx)
         for one in ended:
-            self._conclude(one)
+            self._conclude(one, least)
         for due in lost:
-            self._without_payment(due)
+            self._without_payment(due, least)
         for due in due_again:
-            self._ask_again(due)
+            self._ask_again(due, least)
         for schedule_id, period in waiting:
-            self._ask_those_left(schedule_id, period)
+            self._ask_those_left(schedule_id, period, least)
         return len(ended) + len(lost) + len(due_again)
 
-    def _conclude(self, ended: Ended) -> None:
+    def _conclude(self, ended: Ended, least: int) -> None:
         with self.parts.ledger.write() as tx:
+            if noticing.in_recovery(tx, least):
+                return
             schedule = schedules.find(tx, ended.due.schedule_id)
             due = schedule_dues.due_of(tx, ended.due.schedule_id, ended.due.period, ended.due.payer_id, lock=True)
             payment = moves.read(tx, [ended.payment_id]).get(ended.payment_id)
@@ -84,8 +89,10 @@ class Following:
             else:
                 self._failed(tx, schedule, due, ended, now_ms=tx.now_ms)
 
-    def _without_payment(self, seen: Due) -> None:
+    def _without_payment(self, seen: Due, least: int) -> None:
         with self.parts.ledger.write() as tx:
+            if noticing.in_recovery(tx, least):
+                return
             schedule = schedules.find(tx, seen.schedule_id)
             due = schedule_dues.due_of(tx, seen.schedule_id, seen.period, seen.payer_id, lock=True)
             if schedule is None or due != seen:
@@ -201,9 +208,11 @@ class Following:
         told = {"why": why, **({"reason": {"code": code}} if code else {})}
         telling.tell_of_payer(tx, self.parts, schedule, ScheduleEventType.UNPAID, due, told, moment=str(tx.now_ms))
 
-    def _ask_again(self, seen: Due) -> None:
+    def _ask_again(self, seen: Due, least: int) -> None:
         """Its moment has come: the same amount is a further attempt, another one a further ask."""
         with self.parts.ledger.write() as tx:
+            if noticing.in_recovery(tx, least):
+                return
             schedule = schedules.find(tx, seen.schedule_id, lock=True)
             due = schedule_dues.due_of(tx, seen.schedule_id, seen.period, seen.payer_id, lock=True)
             if schedule is None or due is None or due != seen or schedule.state != "active":
@@ -258,9 +267,11 @@ class Following:
             elif decided.refused is not None and _is_at(decided.payment, due.attempt):
                 self._stop(tx, schedule, now, f"{decided.refused.why}; {decided.refused.advice}")
 
-    def _ask_those_left(self, schedule_id: str, period: str) -> None:
+    def _ask_those_left(self, schedule_id: str, period: str, least: int) -> None:
         """Those who waited for a signature, or whose ask was never sent."""
         with self.parts.ledger.write() as tx:
+            if noticing.in_recovery(tx, least):
+                return
             schedule = schedules.find(tx, schedule_id, lock=True)
             if schedule is not None and schedule.state == "active":
                 ask(tx, self.parts, schedule, period)
