@@ -270,7 +270,7 @@ def test_part_of_it_paid_before_the_ask_left_asks_for_the_rest_alone(world: Worl
     [
         ({"amount_minor": 50_001}, "P0 owes 50000 UGX for 2026-12, and 50001 was given"),
         ({"payer_id": "nobody"}, "nobody owes nothing for 2026-12"),
-        ({"period": "2026-11"}, "P0 owes nothing for 2026-11"),
+        ({"period": "2026-11"}, "has asked nobody for 2026-11 yet, so that nothing is owed for it"),
         ({"name": "rent"}, "account default has no schedule rent"),
     ],
 )
@@ -288,6 +288,22 @@ def test_settling_twice_is_refused(world: World, treasury: Treasury) -> None:
     settle(world.parts, said())
     with pytest.raises(NotSettledError, match="has paid for 2026-12: 0 collected, 50000 settled"):
         settle(world.parts, said())
+
+
+def test_a_receipt_that_is_given_twice_counts_once(world: World, treasury: Treasury) -> None:
+    asked(treasury, 2)
+    settle(world.parts, said(20_000))
+    with pytest.raises(
+        NotSettledError, match=r"20000 UGX of P0 for 2026-12 was settled by bursar at .* for the same reason"
+    ):
+        settle(world.parts, said(20_000))
+    assert due(world, "settled_minor") == 20_000
+    # Another receipt, another amount and another payer are another payment.
+    settle(world.parts, replace(said(20_000), reason="cash, receipt 119"))
+    settle(world.parts, said(5_000))
+    settle(world.parts, said(20_000, "P1"))
+    assert due(world, "settled_minor") == 45_000
+    assert due(world, "settled_minor", "P1") == 20_000
 
 
 def test_who_opted_out_is_asked_no_more_and_still_owes(world: World, treasury: Treasury) -> None:

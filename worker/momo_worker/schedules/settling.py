@@ -12,6 +12,7 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedule_desk import subject_of
 from momo_worker.ledger.schedule_dues import Due, Settled
 from momo_worker.ledger.schedules import Schedule
+from momo_worker.payment.events import rfc3339
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.reference import payment_id
 from momo_worker.payment.transitions import ScheduleEventType
@@ -57,6 +58,7 @@ def settle(parts: Parts, said: Settling) -> AfterSettling:
                 f"{said.payer_id} owes {left} for {said.period}, and {format_amount(amount_minor, schedule.exponent)} was given: "
                 "settle at most what is owed; what is above it is between you and the payer"
             )
+        _refuse_the_same(tx, schedule, due, amount_minor, said)
         new = Settled(str(uuid.uuid4()), due.payer_id, due.period, amount_minor, said.reason, said.by, tx.now_ms)
         schedule_dues.add_settlement(tx, schedule.id, new)
         paid = due.outstanding_minor == amount_minor
@@ -84,6 +86,11 @@ def _owing(tx: Tx, said: Settling) -> tuple[Schedule, Due]:
             f"account {said.account} has no schedule {said.name}; `momo schedule list` names those there are"
         )
     due = schedule_dues.due_of(tx, schedule.id, said.period, said.payer_id, lock=True)
+    if due is None and not schedules.is_decided(tx, schedule.id, said.period):
+        raise NotSettledError(
+            f"{said.name} has asked nobody for {said.period} yet, so that nothing is owed for it: say it again once that period has "
+            f"fired; `momo schedule preview {said.name}` shows when, `momo schedule history {said.name}` those that have"
+        )
     if due is None:
         raise NotSettledError(
             f"{said.payer_id} owes nothing for {said.period} in {said.name}; `momo schedule arrears {said.name}` shows who does"
@@ -94,6 +101,17 @@ def _owing(tx: Tx, said: Settling) -> tuple[Schedule, Due]:
             f"{format_amount(due.settled_minor, schedule.exponent)} settled"
         )
     return schedule, due
+
+
+def _refuse_the_same(tx: Tx, schedule: Schedule, due: Due, amount_minor: int, said: Settling) -> None:
+    """A command that is given once more, of which nobody knows whether it was done, counts no receipt twice."""
+    for one in schedule_dues.settlements_of(tx, schedule.id, due.period):
+        if (one.payer_id, one.amount_minor, one.reason) == (due.payer_id, amount_minor, said.reason):
+            amount = f"{format_amount(amount_minor, schedule.exponent)} {schedule.currency}"
+            raise NotSettledError(
+                f"{amount} of {due.payer_id} for {due.period} was settled by {one.actor} at {rfc3339(one.at_ms)}, for the same reason "
+                f"({one.reason}), and nothing was counted again: where it is another payment, say so in --reason"
+            )
 
 
 def _again(tx: Tx, due: Due) -> Due:
