@@ -9,10 +9,12 @@ import pytest
 from tests.support.ledger_world import World, found_as
 from tests.support.schedule_office import FEES, ID, Treasury, a_treasury, payers
 
-from momo_worker.ledger import prompts, schedule_dues, schedules
+from momo_worker.cli.deeds.run_report import explained
+from momo_worker.ledger import prompts, runs, schedule_dues, schedules
 from momo_worker.ledger.prompts import OptOut
 from momo_worker.payment.payment import Product
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest, Status
+from momo_worker.runs.outcomes import LEFT_TO_THE_SCHEDULE, outcomes
 from momo_worker.runs.releasing import NotReleasedError, cancel_run, resume_run
 from momo_worker.schedules import following as following_room
 from momo_worker.schedules.holding import remove_schedule
@@ -304,6 +306,17 @@ def test_a_receipt_that_is_given_twice_counts_once(world: World, treasury: Treas
     settle(world.parts, said(20_000, "P1"))
     assert due(world, "settled_minor") == 45_000
     assert due(world, "settled_minor", "P1") == 20_000
+
+
+def test_a_report_of_what_a_schedule_asked_advises_no_second_payment(world: World, treasury: Treasury) -> None:
+    asked(treasury)
+    world.mtn.on_look = failing("EXPIRED")
+    until_ended(treasury)
+    with world.ledger.read() as tx:
+        run = runs.find(tx, world.rows("SELECT run_id FROM schedule_round")[0])
+    assert run is not None
+    told = [one for piece in outcomes(world.ledger, run, explained) for one in piece]
+    assert [(one.state, one.code, one.advice) for one in told] == [("failed", "EXPIRED", LEFT_TO_THE_SCHEDULE)]
 
 
 def test_who_opted_out_is_asked_no_more_and_still_owes(world: World, treasury: Treasury) -> None:

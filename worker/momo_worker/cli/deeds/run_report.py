@@ -12,8 +12,9 @@ from momo_worker.cli.deeds.reading import ledger_of, quiet_settings
 from momo_worker.cli.deeds.runs import named_or_cancelled
 from momo_worker.cli.deeds.showing import moment
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
-from momo_worker.ledger import run_outcomes, run_signing
-from momo_worker.ledger.engine import Ledger
+from momo_worker.ledger import run_outcomes, run_signing, schedule_dues, schedules
+from momo_worker.ledger.engine import Ledger, Tx
+from momo_worker.ledger.runs import Run
 from momo_worker.mtn.reasons import explain
 from momo_worker.runs.export import writable
 from momo_worker.runs.outcomes import Count, Outcome, Totals, outcomes
@@ -62,7 +63,8 @@ def report(
             raise AnswerIsNo(str(error)) from None
         with ledger.read() as tx:
             waiting = waits_for(look(tx, subject.run, people))
-    _tell(subject, totals, files.wanted, waiting, as_json=as_json)
+            by_schedule = _schedule_of(tx, subject.run)
+    _tell(subject, totals, files.wanted, waiting, by_schedule, as_json=as_json)
 
 
 def explained(code: str | None) -> dict[str, str] | None:
@@ -105,7 +107,24 @@ def _written(
     return totals
 
 
-def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], waiting: str, *, as_json: bool) -> None:
+def _schedule_of(tx: Tx, run: Run) -> str:
+    """What the schedule that made a run is called by; "" for a run that people made."""
+    asked = schedule_dues.round_of(tx, run.id)
+    schedule = None if asked is None else schedules.find(tx, asked[0])
+    if schedule is None:
+        return ""
+    return schedule.id if schedule.state == "removed" else schedule.name
+
+
+def _tell(
+    subject: Subject,
+    totals: Totals,
+    wanted: Sequence[tuple[str, Path]],
+    waiting: str,
+    by_schedule: str = "",
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         written = {form: str(path) for form, path in wanted}
         say_json({**_facts(subject, totals), "waits_for": waiting or None, "files": written})
@@ -124,11 +143,17 @@ def _tell(subject: Subject, totals: Totals, wanted: Sequence[tuple[str, Path]], 
     if waiting:
         say(f"{'next':<18} {waiting}")
     if totals.to_correct:
-        say(f"What failed, to correct and pay in a run of its own: `momo run follow-up {run.name} --file FILE.csv`")
+        say(_what_follows(run, by_schedule))
     for form, path in wanted:
         say(f"{form} written: {path}")
     if not wanted:
         say(f"Every row: `momo run report {run.name} --csv FILE`, --xlsx FILE, --html FILE (to print).")
+
+
+def _what_follows(run: Run, by_schedule: str) -> str:
+    if by_schedule:
+        return f"Who owes of it, and when they are asked again: `momo schedule arrears {by_schedule}`"
+    return f"What failed, to correct and pay in a run of its own: `momo run follow-up {run.name} --file FILE.csv`"
 
 
 def _tell_overrides(subject: Subject, totals: Totals) -> None:
