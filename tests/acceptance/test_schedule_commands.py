@@ -109,9 +109,10 @@ def test_every_problem_is_told_at_once(office: Office) -> None:
         "--zone",
         "pupils.csv line 3, phone",
         "pupils.csv line 3, fees",
+        "pupils.csv line 3, student no",
     ]
     assert all(one["reason"] and one["advice"] for one in as_json.json["problems"])
-    assert "5 problems, and nothing was changed" in refused.err
+    assert "6 problems, and nothing was changed" in refused.err
     assert "did you mean Africa/Kampala?" in refused.err
 
 
@@ -122,6 +123,7 @@ def test_every_problem_is_told_at_once(office: Office) -> None:
         (("edit", "rent"), 2, "nothing is to be changed"),
         (("edit", "rent", "--sheet", "x"), 2, "name it with --payers"),
         (("add", "rent", "--payers", "nowhere.csv"), 1, "isn't there"),
+        (("add", "rent", "--payers", "pupils.csv", "--column", "id=unit", "--print-toml"), 2, "names neither columns"),
         (("add", "rent", "--rule", "daily", "--account", "shop"), 2, "there is no account shop"),
         (("pause", "rent"), 2, "--reason is missing"),
         (("pause", "rent", "--reason", "x"), 1, "has no schedule rent"),
@@ -153,6 +155,19 @@ def test_a_list_that_lost_its_half_and_payers_of_two_schedules_wait_for_a_person
     assert "5 by fees (active)" in twice.err
     assert "5 payers" in both.out
     assert "the bus is extra" in history.out
+
+
+def test_an_edit_is_told_in_the_commands_words_and_amounts_with_their_currency(office: Office) -> None:
+    office.ok("add", "fees", "--rule", "monthly on 5", "--payers", str(office.pupils))
+    edited = office.ok("edit", "fees", "--amount", "60000", "--ends", "2030-12-31", "--on-holiday", "skip", "--json")
+    again = office.ok("edit", "fees", "--amount", "70000", "--ends", "none", "--json")
+
+    assert edited.json["edited"] == [
+        "ends: none becomes 2030-12-31",
+        "amount: per-payer becomes 60000 UGX",
+        "on-holiday: keep becomes skip",
+    ]
+    assert again.json["edited"] == ["ends: 2030-12-31 becomes none", "amount: 60000 UGX becomes 70000 UGX"]
 
 
 def test_nobody_approves_what_they_made_or_changed(office: Office) -> None:

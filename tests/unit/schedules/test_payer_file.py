@@ -89,14 +89,16 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
             ("S5", "F", "0772123451", "5000", ""),
         )
     )
-    assert len(told) == 5, told
+    assert len(told) == 6, told
     assert told[0].startswith("pupils.csv line 2, time zone: 'Kampala' there is no time zone")
     assert told[1].startswith("pupils.csv line 3, student no: is missing")
     assert {line.partition(":")[0] for line in told[2:4]} == {
         "pupils.csv line 4, parent phone",
         "pupils.csv line 4, fees",
     }
-    assert told[4].startswith("pupils.csv line 7, student no: 'S5' stands in lines 6, 7")
+    # Also where something else is wrong with one of its lines.
+    assert told[4].startswith("pupils.csv line 5, student no: 'S1' stands in lines 2, 5")
+    assert told[5].startswith("pupils.csv line 7, student no: 'S5' stands in lines 6, 7")
 
 
 def test_one_amount_for_everybody_needs_no_column_and_stands_beside_none() -> None:

@@ -136,4 +136,4 @@ def _refuse(whys: Sequence[str], problems: Sequence[Problem]) -> None:
     if whys or problems:
         count = len(problems) + len(whys)
         said = f"{count:,} problem{'' if count == 1 else 's'}, and nothing was changed"
-        raise NotChangedError("\n".join([said, *whys]), problems)
+        raise NotChangedError("\n".join([said, *(f"  {why}".replace("\n", "\n  ") for why in whys)]), problems)

@@ -1,8 +1,9 @@
 """Two lists of payers are held against one another, and a list against other schedules: what differs and what is shared goes out. Writes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
+from typing import Any
 
 from momo_worker.ledger import schedule_desk, schedules
 from momo_worker.ledger.engine import Tx
@@ -82,6 +83,46 @@ def examples(changes: Changes, exponent: int) -> list[str]:
 def _payer(one: Payer, exponent: int) -> str:
     name = f" ({one.name})" if one.name else ""
     return f"{one.payer_id}{name}, {masked(one.msisdn)}, {format_amount(one.amount_minor, exponent)}"
+
+
+#: Columns of a schedule as the command line calls them; the others have one name for both.
+_CALLED = {
+    "starts_on": "starts",
+    "ends_on": "ends",
+    "after_day": "begins after",
+    "amount_minor": "amount",
+    "on_holiday": "on-holiday",
+    "extra_holidays": "extra-holidays",
+    "catch_up": "catch-up",
+}
+
+
+def differing(before: Schedule, now: Schedule) -> dict[str, Any]:
+    """What of a schedule is otherwise than it was, by column."""
+    names = [each.name for each in fields(Schedule) if each.name != "changed_at_ms"]
+    return {name: getattr(now, name) for name in names if getattr(now, name) != getattr(before, name)}
+
+
+def edits(before: Schedule | None, now: Schedule, changes: Changes | None) -> tuple[str, ...]:
+    """The same in words, with what became of the payers."""
+    if before is None:
+        made = f"{now.name}: {now.rule}, zone {now.zone}, begins after {now.after_day}"
+        return (made, f"payers: {0 if changes is None else len(changes.added):,}")
+    told = [
+        f"{_CALLED.get(name, name)}: {_value(before, name)} becomes {_value(now, name)}"
+        for name in differing(before, now)
+    ]
+    # Where everybody pays the same from now on, the amount is told above and the list is as it was.
+    if changes is not None and (changes.count or before.amount_minor == now.amount_minor):
+        told.append(f"payers: {changes.told()}")
+    return tuple(told)
+
+
+def _value(schedule: Schedule, name: str) -> str:
+    value = getattr(schedule, name)
+    if name == "amount_minor":
+        return "per-payer" if value is None else f"{format_amount(value, schedule.exponent)} {schedule.currency}"
+    return str(value) if value not in (None, "") else "none"
 
 
 def shared(tx: Tx, schedule: Schedule, msisdns: Sequence[str]) -> list[Sharing]:

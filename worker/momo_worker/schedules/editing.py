@@ -6,7 +6,7 @@ made (money-review H1). Asks nobody.
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any
@@ -20,7 +20,7 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.schedules import Payer, Schedule
 from momo_worker.payment.job import Terms
 from momo_worker.schedules.accounting import SKIPPED, Verdict, leave_out
-from momo_worker.schedules.comparing import Changes, compare, examples, shared
+from momo_worker.schedules.comparing import Changes, compare, differing, edits, examples, shared
 from momo_worker.schedules.payer_file import PayerFile, PayerList, read_payers
 from momo_worker.schedules.planning import first_day, timetable_of, to_decide
 from momo_worker.schedules.refusals import NotChangedError, Problem, refuse
@@ -99,7 +99,7 @@ class Taken:
     @property
     def edited(self) -> tuple[str, ...]:
         """What changed, in words; nothing for a schedule that is as it was."""
-        return _edits(self.before, self.schedule, self.changes)
+        return edits(self.before, self.schedule, self.changes)
 
 
 def prepare(parts: Parts, wish: Wish, now_ms: int) -> Prepared:
@@ -371,21 +371,6 @@ def _write_schedule(tx: Tx, before: Schedule | None, schedule: Schedule, *, touc
     if before is None:
         schedules.add(tx, schedule)
         return
-    values = _differing(before, schedule)
+    values = differing(before, schedule)
     if values or touched:
         schedules.change(tx, schedule.id, **values)
-
-
-def _differing(before: Schedule, now: Schedule) -> dict[str, Any]:
-    names = [each.name for each in fields(Schedule) if each.name != "changed_at_ms"]
-    return {name: getattr(now, name) for name in names if getattr(now, name) != getattr(before, name)}
-
-
-def _edits(before: Schedule | None, now: Schedule, changes: Changes | None) -> tuple[str, ...]:
-    if before is None:
-        made = f"{now.name}: {now.rule}, zone {now.zone}, begins after {now.after_day}"
-        return (made, f"payers: {0 if changes is None else len(changes.added):,}")
-    edits = [f"{name}: {getattr(before, name)} becomes {value}" for name, value in _differing(before, now).items()]
-    if changes is not None:
-        edits.append(f"payers: {changes.told()}")
-    return tuple(edits)

@@ -97,7 +97,7 @@ def read_payers(file: PayerFile, terms: Terms, namespace: uuid.UUID, fixed_minor
         raise
     problems = [_placed(file, one.line, one.column, one.value, one.reason, one.advice) for one in reader.problems]
     with_ids = Column.ID in header.places
-    problems += _ids_twice(file, header, said) if with_ids else _numbers_twice(file, said)
+    problems += _ids_twice(file, header, reader.ids) if with_ids else _numbers_twice(file, said)
     refuse(problems)
     warnings = [_placed(file, one.line, one.column, one.value, one.reason, one.advice) for one in reader.warnings]
     payers = tuple(sorted((_payer(namespace, one) for one in said), key=lambda payer: payer.payer_id))
@@ -136,6 +136,8 @@ class _Reader(FieldReader):
     def __init__(self, header: Header, terms: Terms, fixed_minor: int | None) -> None:
         super().__init__(header, terms)
         self.fixed_minor = fixed_minor
+        #: Of every line that has one, also where something else is wrong with it.
+        self.ids: list[tuple[str, int]] = []
 
     def take(self, line: Line) -> _Said | None:
         """The payer of a line; None where something is wrong with it."""
@@ -147,6 +149,8 @@ class _Reader(FieldReader):
             self.problem(
                 Column.ID, payer_id, f"has {len(payer_id)} characters when written plainly", f"use at most {ID_MAX}"
             )
+        if payer_id is not None:
+            self.ids.append((payer_id, line.number))
         name = self.name()
         msisdn = self.number()
         amount_minor = self.amount() if self.fixed_minor is None else self.fixed_minor
@@ -165,7 +169,7 @@ class _Reader(FieldReader):
             return None
 
 
-def _ids_twice(file: PayerFile, header: Header, said: Sequence[_Said]) -> list[Problem]:
+def _ids_twice(file: PayerFile, header: Header, ids: Sequence[tuple[str, int]]) -> list[Problem]:
     title = header.titles[header.places[Column.ID]]
     return [
         Problem(
@@ -174,7 +178,7 @@ def _ids_twice(file: PayerFile, header: Header, said: Sequence[_Said]) -> list[P
             f"stands in lines {_listed(lines)}",
             "give each payer an id of their own; who owes twice has one line with the sum",
         )
-        for payer_id, lines in _lines_by([(one.payer_id or "", one.line) for one in said])
+        for payer_id, lines in _lines_by(ids)
     ]
 
 

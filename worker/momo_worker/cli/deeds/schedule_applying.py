@@ -78,7 +78,8 @@ def _tell(applied: Applied, path: Path, *, dry_run: bool, as_json: bool) -> None
         left = [{"schedule_id": one.id, "name": one.name, "account": one.account} for one in applied.left]
         say_json({"file": str(path), "dry_run": dry_run, "schedules": told, "not_in_file": left})
         return
-    say(f"{path}: {len(applied.taken):,} schedules" + (", and nothing is kept of this: --dry-run" if dry_run else ""))
+    count = "1 schedule" if len(applied.taken) == 1 else f"{len(applied.taken):,} schedules"
+    say(f"{path}: {count}" + (", and nothing is kept of this: --dry-run" if dry_run else ""))
     for one in applied.taken:
         schedule = one.schedule
         say(f"  {_did(one):<10} {schedule.name}: {one.payers:,} payers, {money(schedule, one.total_minor)} a period")

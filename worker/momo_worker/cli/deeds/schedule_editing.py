@@ -47,6 +47,12 @@ class More:
 
 def add(said: Said, file: FileSaid, more: More, *, begin: str | None, print_toml: bool, as_json: bool) -> None:
     """Make a schedule, or print how it stands in schedules.toml."""
+    if print_toml and (file.sheet or file.columns):
+        # An entry that left them out would read the ids of other payers, or none, from the same file.
+        raise WrongUse(
+            "an entry of schedules.toml names neither columns nor a sheet: write the headers as docs/schedules.md lists them into the "
+            "file, leave one sheet in it, and give the command without --column and --sheet"
+        )
     settings = quiet_settings()
     account_with(settings, more.account, Product.COLLECTION)
     payers = payer_file(file)
@@ -166,8 +172,9 @@ def _tell(taken: Taken, did: str, *, as_json: bool) -> None:
     if len(taken.warnings) > _WARNINGS_SHOWN:
         say(f"  look at    {len(taken.warnings) - _WARNINGS_SHOWN:,} lines more")
     if taken.passed and schedule.state == "active":
-        said = f"The moment of {len(taken.passed):,} periods has passed ({', '.join(taken.passed[:_WARNINGS_SHOWN])})"
-        say(f"{said}: they are decided at once, and catch-up is {schedule.catch_up}.")
+        count = "1 period" if len(taken.passed) == 1 else f"{len(taken.passed):,} periods"
+        said = f"The moment of {count} has passed ({', '.join(taken.passed[:_WARNINGS_SHOWN])})"
+        say(f"{said}: decided at once, and catch-up is {schedule.catch_up}.")
     _tell_of_signature(taken)
 
 

@@ -9,11 +9,13 @@ from rich.table import Table
 
 from momo_worker.cli.deeds.office import office_of
 from momo_worker.cli.deeds.reading import account_with, actor, ledger_of, quiet_settings
-from momo_worker.cli.deeds.showing import wide_console
+from momo_worker.cli.deeds.showing import moment, wide_console
 from momo_worker.cli.saying import AnswerIsNo, WrongUse, say, say_json
 from momo_worker.ledger import schedules
 from momo_worker.ledger.engine import Ledger, Tx
+from momo_worker.ledger.schedule_dues import Due
 from momo_worker.ledger.schedules import Schedule
+from momo_worker.mtn.reasons import CODES, explain
 from momo_worker.payment.money import AmountError, Currency, format_amount, parse_amount
 from momo_worker.payment.payment import Product
 from momo_worker.runs.whole_file import FileIsThereError, NotWrittenError, beside, put, refuse_what_is_there
@@ -163,6 +165,8 @@ def _as_table(ledger: Ledger, schedule: Schedule, look: Look, sums: dict[str, Su
         say(
             f"{schedule.name} has asked nobody yet{_narrower(look)}; `momo schedule preview {schedule.name}` shows when it will."
         )
+        if look.csv:
+            say(f"{look.csv} was written with its header alone.")
         return
     table = Table("period", "payers", "owing", "due", "collected", "settled", "outstanding", "overpaid", box=None)
     for period in sorted(sums):
@@ -180,16 +184,22 @@ _MONEY_COLUMNS = ("payers", "owing", "due", "collected", "settled", "outstanding
 _PAYER_COLUMNS = ("period", "payer_id", "name", "number", "due", "collected", "settled", "outstanding", "state", "why")
 
 
-def _payers(shown: list[Any], schedule: Schedule, look: Look) -> None:
+def _payers(shown: list[Due], schedule: Schedule, look: Look) -> None:
     if not shown or not look.rows:
         return
     table = Table(*_PAYER_COLUMNS, box=None)
     for due in shown[: look.rows]:
-        cells = facts(due, schedule, full=look.full)
+        cells = {**facts(due, schedule, full=look.full), "why": _why(due)}
         table.add_row(*("" if cells[name] is None else str(cells[name]) for name in _PAYER_COLUMNS))
     wide_console().print(table)
     if len(shown) > look.rows:
         say(f"The first {look.rows:,}; --rows shows more, --csv FILE writes all.")
+
+
+def _why(due: Due) -> str:
+    """MTN's code in words, and when the payer is asked again."""
+    why = explain(due.why).message if due.why in CODES else due.why
+    return why if due.again_at_ms is None else f"{why}; asked again at {moment(due.again_at_ms)}"
 
 
 def _narrower(look: Look) -> str:
