@@ -336,6 +336,15 @@ def test_who_opted_out_is_asked_no_more_and_still_owes(world: World, treasury: T
     assert len(world.mtn.left) == 3
 
 
+def test_who_has_opted_out_before_a_period_fires_is_told_as_asked_by_nobody(world: World, treasury: Treasury) -> None:
+    with world.ledger.write() as tx:
+        prompts.add_opt_out(tx, OptOut("", "256772200000", "asked us", "bursar", tx.now_ms))
+    asked(treasury, 2)
+    treasury.following().follow()
+    assert treasury.dues() == {"2026-12 P0": "stopped", "2026-12 P1": "asked"}
+    assert [one for one in treasury.payer_events() if one[0] == "unpaid"] == [("unpaid", "P0")]
+
+
 def test_an_ask_that_a_person_cancels_is_not_made_again(world: World, treasury: Treasury) -> None:
     asked(treasury)
     world.mtn.on_look = failing("EXPIRED")

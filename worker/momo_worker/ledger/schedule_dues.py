@@ -118,14 +118,16 @@ OPTED_OUT = "has opted out of being asked"
 _STOP_OPTED_OUT = text(
     "UPDATE schedule_due SET state = 'stopped', why = :why, again_at_ms = NULL, state_since_ms = :now "
     "WHERE schedule_id = :schedule AND period = :period AND state IN ('due', 'waiting') "
-    "AND EXISTS (SELECT 1 FROM opt_out AS o WHERE o.msisdn = schedule_due.msisdn AND o.account IN ('', :account))"
+    "AND EXISTS (SELECT 1 FROM opt_out AS o WHERE o.msisdn = schedule_due.msisdn AND o.account IN ('', :account)) RETURNING payer_id"
 )
 
 
-def stop_opted_out(tx: Tx, schedule_id: str, period: str, account: str) -> int:
-    """Ask those no more who don't want to be asked; what they owe stays outstanding. Returns how many those are."""
+def stop_opted_out(tx: Tx, schedule_id: str, period: str, account: str) -> list[Due]:
+    """Ask those no more who don't want to be asked; what they owe stays outstanding. Returns who those are."""
     values = {"schedule": schedule_id, "period": period, "account": account, "why": OPTED_OUT, "now": tx.now_ms}
-    return tx.conn.execute(_STOP_OPTED_OUT, values).rowcount
+    stopped = sorted(tx.conn.execute(_STOP_OPTED_OUT, values).scalars())
+    found = [due_of(tx, schedule_id, period, payer_id) for payer_id in stopped]
+    return [due for due in found if due is not None]
 
 
 _STILL_DUE = text(

@@ -156,7 +156,9 @@ def _say_unreadable(schedule: Schedule, error: ScheduleError) -> None:
 
 def ask(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> int:
     """Ask everybody of a period who may be asked now, and tell who waits for a signature; returns how many are asked."""
-    schedule_dues.stop_opted_out(tx, schedule.id, period, schedule.account)
+    for due in schedule_dues.stop_opted_out(tx, schedule.id, period, schedule.account):
+        told = {"why": due.why}
+        telling.tell_of_payer(tx, parts, schedule, ScheduleEventType.UNPAID, due, told, moment=str(tx.now_ms))
     paused = _paused_round(tx, schedule, period)
     run = None if paused else make_round(tx, parts, schedule, period)
     left, left_minor = schedule_dues.still_due(tx, schedule.id, period)
