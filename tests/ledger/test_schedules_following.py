@@ -10,9 +10,10 @@ from tests.support.ledger_world import World, found_as
 from tests.support.schedule_office import FEES, ID, Treasury, a_treasury, payers
 
 from momo_worker.cli.deeds.run_report import explained
-from momo_worker.ledger import prompts, runs, schedule_dues, schedules
+from momo_worker.ledger import moves, prompts, runs, schedule_dues, schedules
 from momo_worker.ledger.prompts import OptOut
 from momo_worker.payment.payment import Product
+from momo_worker.payment.transitions import Trigger
 from momo_worker.payment.verdict import LookVerdict, RenderedRequest, Status
 from momo_worker.runs.outcomes import LEFT_TO_THE_SCHEDULE, outcomes
 from momo_worker.runs.releasing import NotReleasedError, cancel_run, resume_run
@@ -412,3 +413,38 @@ def test_a_gauge_tells_who_waits_for_a_signature_and_who_is_asked(world: World, 
     treasury.following().follow()
     with world.ledger.read() as tx:
         assert schedule_dues.open_by_state(tx) == [("asked", 2, tx.now_ms)]
+
+
+@pytest.mark.parametrize("contradicted", [True, False])
+def test_what_ran_out_of_time_is_asked_anew_but_not_beside_what_mtn_has(
+    world: World, treasury: Treasury, *, contradicted: bool
+) -> None:
+    """A restored ledger ends as never sent what the lost one had sent; MTN's word against that stands in its history."""
+    treasury.schedule(payers(1), after_day="2026-11-30")
+    treasury.sign()
+    treasury.at("2026-12-05T06:00:00")
+    treasury.firing().fire()
+    treasury.feeder().feed()
+    world.clock.on(8 * 86_400)
+    world.turn(product=Product.COLLECTION)
+    assert treasury.states() == {KEY: "cancelled"}
+    if contradicted:
+        said = moves.Transition(
+            payment_id=world.id_of(KEY),
+            attempt=1,
+            sequence=3,
+            before="cancelled",
+            after="cancelled",
+            trigger=Trigger.CONTRADICTION,
+            detail="MTN says SUCCESSFUL",
+            actor=None,
+            fence=0,
+        )
+        with world.ledger.write() as tx:
+            moves.add_transitions(tx, [said])
+    for _ in range(3):
+        treasury.following().follow()
+        treasury.turn()
+    asks = {KEY: "cancelled"} if contradicted else {KEY: "cancelled", f"{KEY}/2": "pending"}
+    assert (treasury.states(), len(world.mtn.left)) == (asks, len(asks) - 1)
+    assert treasury.dues() == {"2026-12 P0": "stopped" if contradicted else "asked"}

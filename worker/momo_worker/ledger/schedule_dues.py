@@ -6,7 +6,7 @@ A firing is a handful of statements in the caller's transaction, whatever the nu
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.moves import MoveLostError
@@ -158,14 +158,13 @@ def add_round(tx: Tx, run_id: str, schedule_id: str, period: str, number: int) -
     tx.conn.execute(insert(schedule_round).values(values))
 
 
-def rounds_of(tx: Tx, schedule_id: str, period: str | None = None) -> list[tuple[str, str, int]]:
-    """The runs that ask for a schedule's periods: run id, period, number."""
+def last_round(tx: Tx, schedule_id: str, period: str) -> int:
+    """The number of a period's latest round, 0 for none."""
     columns = schedule_round.c
-    statement = select(columns.run_id, columns.period, columns.number).where(columns.schedule_id == schedule_id)
-    if period is not None:
-        statement = statement.where(columns.period == period)
-    rows = tx.conn.execute(statement.order_by(columns.period, columns.number))
-    return [(row[0], row[1], int(row[2])) for row in rows]
+    statement = select(func.coalesce(func.max(columns.number), 0)).where(
+        columns.schedule_id == schedule_id, columns.period == period
+    )
+    return int(tx.conn.execute(statement).scalar_one())
 
 
 def round_of(tx: Tx, run_id: str) -> tuple[str, str, int] | None:
@@ -288,7 +287,7 @@ class Ended:
 
 # Both in the order of their index, which holds those alone that stand as asked: dues stay for ever, and the pump asks each other second.
 _WITHOUT_PAYMENT = text(
-    "SELECT d.payer_id, d.schedule_id, d.period, r.state FROM run AS r JOIN schedule_round AS o ON o.run_id = r.id "
+    "SELECT d.payer_id, d.schedule_id, d.period FROM run AS r JOIN schedule_round AS o ON o.run_id = r.id "
     "JOIN schedule_due AS d ON d.schedule_id = o.schedule_id AND d.period = o.period AND d.state = 'asked' "
     "JOIN run_row AS w ON w.run_id = r.id AND w.key = d.ask_key "
     "WHERE r.state IN ('stopped', 'cancelled', 'completed', 'settled') "

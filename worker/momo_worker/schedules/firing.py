@@ -135,11 +135,11 @@ class Firing:
 
 def _verdicts(ready: Sequence[Period], now_ms: int, policy: CatchUp) -> list[Verdict]:
     """What becomes of each, the oldest first: a kill half-way leaves the later ones for the next pass."""
-    decided = decide(ready, now_ms, policy)
+    decision = decide(ready, now_ms, policy)
     found = [
-        *(Verdict(period, FIRED) for period in decided.fire),
-        *(Verdict(one.period, MISSED, one.reason) for one in decided.missed),
-        *(Verdict(one.period, SKIPPED, one.reason) for one in decided.skipped),
+        *(Verdict(period, FIRED) for period in decision.fire),
+        *(Verdict(one.period, MISSED, one.reason) for one in decision.missed),
+        *(Verdict(one.period, SKIPPED, one.reason) for one in decision.skipped),
     ]
     return sorted(found, key=lambda verdict: verdict.period.begins)
 

@@ -146,6 +146,10 @@ class Following:
 
     def _never_sent(self, tx: Tx, schedule: Schedule, due: Due, payment: Payment) -> None:
         """A person has cancelled it, or it waited for too long: nothing was asked."""
+        if desk.contradictions_of(tx, payment.id):
+            # A lost ledger had sent it: another ask beside it would be paid twice.
+            self._stop(tx, schedule, due, "MTN speaks against its cancel: compare with its statement, then settle it")
+            return
         run = runs.find(tx, payment.run)
         of_all = payment.amount_minor == due.outstanding_minor or (run is not None and run.state in _CANCELLED_RUN)
         if payment.reason_code == CANCELLED_CODE and of_all:

@@ -5,8 +5,6 @@ The run's feeder hands its rows to intake as for any other run; each is held aga
 
 import re
 
-import structlog
-
 from momo_worker.commons.parts import Parts
 from momo_worker.ledger import run_release, runs, schedule_dues, schedules
 from momo_worker.ledger.engine import Tx
@@ -16,8 +14,6 @@ from momo_worker.ledger.runs import Run
 from momo_worker.ledger.schedules import Schedule
 from momo_worker.payment.payment import Operation
 from momo_worker.payment.reference import derive
-
-log = structlog.get_logger(__name__)
 
 ROUND_RULE = "momo-round-1"
 BY = "schedule"
@@ -37,7 +33,7 @@ def make_round(tx: Tx, parts: Parts, schedule: Schedule, period: str) -> Run | N
     if schedule_dues.out_minor(tx, schedule.id, period) + total_minor > mandate.ceiling_minor:
         # Not the first few until the ceiling is reached: whom it leaves out would be chance.
         return None
-    number = 1 + len(schedule_dues.rounds_of(tx, schedule.id, period))
+    number = 1 + schedule_dues.last_round(tx, schedule.id, period)
     run_id = derive(ROUND_RULE, str(parts.namespace), schedule.id, period, str(number))
     run = Run(
         id=run_id,

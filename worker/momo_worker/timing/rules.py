@@ -100,16 +100,6 @@ class Rule:
     on: On
     at: time = AT
 
-    @property
-    def needs_anchor(self) -> bool:
-        """Whether it counts from the schedule's start, so that another start is another rule."""
-        return self.every > 1
-
-    @property
-    def asks_working_days(self) -> bool:
-        """Whether its days are working days by themselves."""
-        return isinstance(self.on, WorkingDay)
-
     def __str__(self) -> str:
         """The one spelling of it: reading it gives an equal rule. The time is always said, so that a default may change one day."""
         return f"{_days_text(self)} at {self.at:%H:%M}"
