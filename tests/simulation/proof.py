@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.simulation.required import FAULTS_OF_A_PROOF, missing
+from tests.simulation.required import OF_A_PROOF, missing
 from tests.simulation.table import summary, tables
 from tests.simulation.totals import Totals
 from tests.support.simulation_ledgers import DATABASES
@@ -224,7 +224,7 @@ class Proof:
     def _tell(self) -> None:
         with self._lock:
             totals, lives = self.progress.totals, len(self.progress.lived)
-            done, faults = totals.payments_usual, sum(totals.faults.values())
+            done, faults = totals.payments_usual, totals.faults_and_deeds
             bad = sum(totals.broken.values()) + len(self.progress.crashed)
         rate = (done - self._began_with) / max(time.monotonic() - self._began, 0.001)
         left = f"{(self.wanted - done) / rate / 60:.0f} min left" if rate > 0 and done < self.wanted else "-"
@@ -254,7 +254,7 @@ def concluded(progress: Progress, wanted: int, *, database: str, head: str) -> t
     cpu = f"{totals.seconds / 3600:.1f} h" if totals.seconds else "-"
     heads = {"seeds": f"{seeds} ({len(progress.lived):,} lives)", "commit": f"`{head}`, code `{progress.code}`"}
     text = tables(totals, {**heads, "database": database, "time of all processes": cpu})
-    never = missing(totals, FAULTS_OF_A_PROOF)
+    never = missing(totals, OF_A_PROOF)
     problems = [*(f"seed {seed} broke a property" for seed in progress.broken), *progress.crashed]
     problems += [f"never happened: {kind}: {', '.join(names)}" for kind, names in never.items()]
     if totals.payments_usual < wanted:

@@ -1,7 +1,12 @@
 """Nothing comes in, the lists go out: which outcomes, moves and faults a run must have met to prove anything about them."""
 
+from collections import Counter
+from dataclasses import dataclass
+
 from tests.simulation.totals import Totals
-from tests.support.simulation_swarm import MTN_FAULTS
+from tests.support.simulation_swarm import MTN_FAULTS, POINTS
+
+from momo_worker.payment.transitions import HeldCause, Trigger
 
 #: A run in which one of these never happened proves nothing about it.
 OUTCOMES = {"successful", "failed", "cancelled", "held", "rejected jobs"}
@@ -100,30 +105,74 @@ FAULTS = {
     "worker sleeps at: send permitted",
 }
 
-#: Each of MTN's faults, too, where there is time for all of them.
+#: All of them, where there is time: each of MTN's faults, each point and each way in which a pass is cut short.
 FAULTS_OF_A_PROOF = (
     FAULTS
+    | {f"MTN: {name}" for name in MTN_FAULTS}
+    | {f"worker dies at: {point}" for point in POINTS}
+    | {f"worker sleeps at: {point}" for point in POINTS}
+    | {f"worker sleeps longer than a lease at: {point}" for point in POINTS}
+    | {f"a {deed} met a failing ledger" for deed in ("callback", "cancel", "pause", "release", "resolve", "retry")}
+    | {f"copies of the tide lost: {which}" for which in ("none", "redis", "file", "both", "both are old")}
     | {
+        "MTN forgets and moves money twice",
+        "MTN races and moves money twice",
+        "command line met a failing ledger",
+        "pump pass failed",
+        "recovery dies at: committed",
+        "recovery pass failed",
+        "recovery released in haste",
+        "redis lost before a restored ledger had read its jobs again",
+        "redis was lost before the ledger was restored",
+        "relay pass failed",
+        "relay sleeps after append",
+        "relay sleeps before append",
         "release done",
+        "resolve after MTN's books",
         "restored ledger noticed: by_person",
         "restored ledger noticed: no_copy",
         "sent again after a loss",
-        "retry done",
-        "a stranger used our reference",
-        "no pump for a while",
-        "settings changed",
+        "sleeper wakes when another has claimed",
+        "task ended by the ledger",
+        "tide dies at: committed",
+        "tide dies at: copied to redis",
+        "worker paused an account",
     }
-    | {f"MTN: {name}" for name in MTN_FAULTS if name not in {"refusal", "empty_conflict"}}
 )
 MODES = {"usual", "forgets", "races"}
 
 
-def missing(totals: Totals, faults: set[str]) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class Required:
+    """What a run must have met."""
+
+    triggers: frozenset[str]
+    held: frozenset[str]
+    faults: frozenset[str]
+
+
+OF_A_FEW_SEEDS = Required(frozenset(TRIGGERS), frozenset(), frozenset(FAULTS))
+#: No life has a run that a person signed, and whose rows somebody changes in the database afterwards: tests of the ledger have.
+_HELD_ELSEWHERE = {HeldCause.TAMPERED}
+OF_A_PROOF = Required(
+    frozenset(trigger.value for trigger in Trigger),
+    frozenset(cause.value for cause in set(HeldCause) - _HELD_ELSEWHERE),
+    frozenset(FAULTS_OF_A_PROOF),
+)
+
+
+def missing(totals: Totals, required: Required) -> dict[str, list[str]]:
     """What never happened, by kind."""
     never = {
-        "outcomes": OUTCOMES - set(totals.outcomes),
-        "moves": TRIGGERS - set(totals.triggers),
-        "faults": faults - set(totals.faults),
-        "modes": MODES - set(totals.modes),
+        "outcomes": OUTCOMES - met(totals.outcomes),
+        "moves": required.triggers - met(totals.triggers),
+        "held because": required.held - met(totals.held),
+        "faults": required.faults - met(totals.faults),
+        "modes": MODES - met(totals.modes),
     }
     return {kind: sorted(names) for kind, names in never.items() if names}
+
+
+def met(counts: Counter[str]) -> set[str]:
+    """What was counted at least once; a name with 0 beside it was not."""
+    return {name for name, count in counts.items() if count}

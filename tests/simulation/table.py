@@ -28,6 +28,7 @@ def tables(totals: Totals, heads: Mapping[str, object]) -> str:
         "POSTs that left": f"{totals.posts:,}",
         "status reads that left": f"{totals.looks:,}",
         **{f"**{name}**": f"**{count}**" for name, count in counted.items()},
+        "faults and odd deeds": f"{totals.faults_and_deeds:,}",
         "other properties broken": sum(broken.values()) - sum(counted.values()),
         "moved twice because MTN forgot or raced (only M5's bounds are promised)": totals.moved_twice_when_mtn_forgets,
     }
@@ -47,10 +48,11 @@ def summary(totals: Totals, seeds: str, code: str) -> str:
     """One sentence, for the README."""
     broken = totals.broken
     zeros = [sum(broken[name] for name in names) for names in (_TWICE, _LOST, _WRONG, _NO_OWNER)]
-    faults = sum(totals.faults.values())
     return (
         f"**{zeros[0]} paid twice, {zeros[1]} lost, {zeros[2]} finals wrong, {zeros[3]} left without an owner**, over "
-        f"{totals.payments:,} simulated payments in {totals.seeds:,} lives (seeds {seeds}, code `{code}`) with {faults:,} faults and odd deeds."
+        f"{totals.payments_usual:,} simulated payments (seeds {seeds}, code `{code}`: {totals.seeds:,} lives, {totals.faults_and_deeds:,} faults and odd deeds). "
+        f"In {totals.payments - totals.payments_usual:,} further ones MTN itself forgot references or took one twice, and moved the money "
+        f"of {totals.moved_twice_when_mtn_forgets:,} twice, which nobody can prevent."
     )
 
 

@@ -1,14 +1,22 @@
 """A proof goes on where it was interrupted and never mixes codes; a life that breaks a property shrinks to what breaks it."""
 
 import json
+import re
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+from tests.simulation import seeds
 from tests.simulation.proof import BEGIN, END, PAGE, README, Progress, concluded, in_words
+from tests.simulation.seeds import live, quiet
 from tests.simulation.shrink import shrunk
+from tests.simulation.table import summary
 from tests.simulation.totals import Totals
+from tests.support.simulation_ledgers import ledgers
+from tests.support.simulation_story import Broken
 from tests.support.simulation_swarm import Swarm, swarm_from_json, swarm_of
 
 
@@ -78,6 +86,52 @@ def test_a_life_shrinks_to_the_fault_the_job_and_the_time_that_break_it() -> Non
     assert short.spread_seconds < 2.0
     assert story == "seed 5, minded: 5"
     assert swarm_from_json(short.to_json()) == short
+
+
+def test_a_real_life_shrinks_and_its_story_says_how_to_live_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lived on a ledger, by a checker of our own that minds any commit whose answer was lost."""
+    minds = ModuleType("minds")
+    minds.check = lambda world: [Broken("a commit's answer was lost")] if world.counts["commit_lost"] else []  # type: ignore[attr-defined]
+    monkeypatch.setattr(seeds, "CHECKERS", (minds,))
+    options = {"commit_lost": 0.3, "message_lost": 0.3, "worker_dies": 0.3}
+    swarm = replace(swarm_of(4), jobs=6, ours=options, mtn={}, people={}, spread_seconds=20.0)
+
+    with quiet(), ledgers("sqlite") as places:
+        found = shrunk(swarm, lambda candidate: live(candidate, places), lambda _: None, seconds=30.0)
+
+    assert found is not None
+    short, story = found
+    assert short.names() == ("commit_lost",)
+    assert short.jobs == 1
+    again = re.search(r"--swarm '(.*)'", story)
+    assert again is not None
+    assert swarm_from_json(again[1]) == short
+
+
+def test_what_a_checker_has_nothing_to_say_of_is_not_counted_as_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, content = ModuleType("silent"), ModuleType("content")
+    silent.check, content.check = lambda _: None, lambda _: []  # type: ignore[attr-defined]
+    monkeypatch.setattr(seeds, "CHECKERS", (silent, content))
+
+    with quiet(), ledgers("sqlite") as places:
+        totals = live(replace(swarm_of(4), jobs=3, ours={}, mtn={}), places)
+
+    assert totals.payments
+    assert totals.judged == Counter(content=totals.payments)
+    assert not totals.broken
+
+
+def test_the_readme_counts_only_payments_for_which_everything_is_promised() -> None:
+    totals = a_life(100)
+    totals.payments_usual, totals.moved_twice_when_mtn_forgets = 80, 3
+    totals.faults.update({"commit_lost": 7, "send tasks": 1_000, "consumer got an event again": 5_000})
+
+    said = summary(totals, "1-2", "abc")
+
+    assert "over 80 simulated payments" in said
+    assert "7 faults" in said
+    assert "In 20 further ones MTN itself forgot" in said
+    assert "the money of 3 twice" in said
 
 
 def test_a_life_that_breaks_nothing_shrinks_to_nothing() -> None:

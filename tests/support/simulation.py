@@ -25,6 +25,7 @@ from tests.support.simulation_mtn import (
     Post,
     SimulatedSlots,
     a_model,
+    faults_of,
     in_process_client,
 )
 from tests.support.simulation_odd import Odd
@@ -35,7 +36,7 @@ from tests.support.simulation_restore import Restores
 from tests.support.simulation_scheduler import Killed, Scheduler, Task
 from tests.support.simulation_seen import Seen
 from tests.support.simulation_streams import SimulatedConsumer, SimulatedJobs, SimulatedQueue, SimulatedResults
-from tests.support.simulation_swarm import Swarm
+from tests.support.simulation_swarm import POINTS, Swarm
 from tests.support.simulator import UGANDA_COLLECTION, UGANDA_DISBURSEMENT
 
 from momo_worker.accounts import Account, Credentials, Pace, SameAgain
@@ -55,19 +56,6 @@ REST_SECONDS_MAX = 9 * 3600.0
 #: Longer than any pump waits for its next turn: what is said last of all leaves within it.
 _ROUND_SECONDS = 900.0
 ACCOUNTS = ("default", "shop")
-POINTS = (
-    "send claimed",
-    "send permitted",
-    "send left",
-    "send handled",
-    "send answered",
-    "send recorded",
-    "look claimed",
-    "look permitted",
-    "look handled",
-    "look answered",
-    "look recorded",
-)
 
 
 def _an_account(name: str, swarm: Swarm) -> Account:
@@ -110,9 +98,11 @@ class Simulation:
         self.progress = 0
         self.jumped_seconds = 0.0
         self.jumped_at = 0.0
-        self.in_pump: SimulatedPump | None = None
         self.rested_at: float | None = None
-        self.model = a_model(swarm, lambda: MTN_EPOCH + self.clock.elapsed_seconds, random.Random(f"mtn {swarm.dice}"))
+        #: What MTN does wrong, by the swarm's names.
+        self.rules = faults_of(swarm)
+        dice = random.Random(f"mtn {swarm.dice}")
+        self.model = a_model(swarm, self.rules.values(), lambda: MTN_EPOCH + self.clock.elapsed_seconds, dice)
         self.ledger = SimulatedLedger(url, self.clock, clock_rules=True, pool_size=4)
         event.listen(self.ledger.engine, "connect", without_waiting_for_the_disk)
         self.reader = LedgerReader(url)
@@ -320,13 +310,17 @@ class Simulation:
         self.count(f"worker sleeps at: {point}")
         began = self.scheduler.now
         self.scheduler.sleep(task.fate)
-        task.asleep_seconds = self.scheduler.now - began if point == "send permitted" else 0.0
+        slept_seconds = self.scheduler.now - began
+        if slept_seconds * 1000 > self.parts.rules.lease_ms:
+            self.count(f"worker sleeps longer than a lease at: {point}")
+        task.asleep_seconds = slept_seconds if point == "send permitted" else 0.0
         task.fate = None
 
     def pump_point(self, point: str) -> None:
         """A pump reaches a point where its process may die."""
-        if self.in_pump is not None and self.strikes("pump_dies"):
-            self.count(f"pump dies at: {point}")
+        task = self.scheduler.current
+        if task is not None and task.part and self.strikes("pump_dies"):
+            self.count(f"{task.part} dies at: {point}")
             raise Killed
 
     def relay_point(self, point: str) -> None:

@@ -4,7 +4,7 @@ The client, its wire format and its verdicts are the product's own; only the soc
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class Post:
     against: str | None
 
 
-def a_model(swarm: Swarm, clock: Callable[[], float], rng: Any) -> Model:
+def a_model(swarm: Swarm, faults: Iterable[Rule], clock: Callable[[], float], rng: Any) -> Model:
     """MTN in the mood that the seed gave it."""
     settings: dict[str, Any] = {"settle_seconds_min": 0.5, "settle_seconds_max": 40.0, "callback_delay_seconds": 1.0}
     if swarm.mode is Mode.FORGETS:
@@ -54,12 +54,19 @@ def a_model(swarm: Swarm, clock: Callable[[], float], rng: Any) -> Model:
     if swarm.mode is Mode.RACES:
         settings["racing_window_seconds"] = rng.choice((5.0, 900.0))
     model = Model(Store(":memory:"), clock, rng, behaviour=Behaviour().changed(settings))
-    for name, probability in swarm.mtn.items():
-        if name in swarm.without:
-            continue
-        options: dict[str, Any] = {"fault": name, **MTN_FAULTS[name]}
-        model.faults.add(Rule(**options, probability=probability))
+    for rule in faults:
+        model.faults.add(rule)
     return model
+
+
+def faults_of(swarm: Swarm) -> dict[str, Rule]:
+    """What it does wrong, by the swarm's names; each counts how often it did."""
+    rules = {}
+    for name, probability in swarm.mtn.items():
+        options: dict[str, Any] = {"fault": name, **MTN_FAULTS[name]}
+        if name not in swarm.without:
+            rules[name] = Rule(**options, probability=probability)
+    return rules
 
 
 def over_the_wire(world: "Simulation", request: Request, kind: str) -> Reply:

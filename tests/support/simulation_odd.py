@@ -31,6 +31,8 @@ ODD = {
     "strangers": 0.15,
     "pauses_overlap": 0.15,
 }
+#: How many who have retried a payment cancel it within seconds.
+_THINKS_AGAIN = 0.3
 
 
 class Odd:
@@ -39,6 +41,7 @@ class Odd:
     def __init__(self, world: "Simulation") -> None:
         self.world = world
         self.rng = random.Random(f"odd {world.swarm.dice}")
+        self.second_thoughts = random.Random(f"second thoughts {world.swarm.dice}")
         # By turns, so that a few seeds in a row meet all of them; and by the dice.
         in_turn = tuple(ODD)[world.swarm.seed % len(ODD)]
         diced = {name for name, often in ODD.items() if self.rng.random() < often}
@@ -81,6 +84,8 @@ class Odd:
             said = "refused" if decided is not None and decided.refused else "done"
             world.count(f"retry {said}")
             world.tell(chosen, f"an operator retries: {said}")
+            if said == "done" and self.second_thoughts.random() < _THINKS_AGAIN:
+                world.scheduler.after(self.second_thoughts.uniform(0.0, 3.0), lambda: world.people.cancel(chosen))
 
     def pumps_rest_seconds(self) -> float:
         """How long no pump turns, from now."""

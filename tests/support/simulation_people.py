@@ -289,7 +289,11 @@ class People:
         ids = world.rows("SELECT id FROM payment WHERE state IN ('accepted', 'sending', 'unknown', 'held') ORDER BY id")
         if not ids:
             return
-        chosen = world.rng.choice(ids)
+        self.cancel(world.rng.choice(ids))
+
+    def cancel(self, chosen: str) -> None:
+        """An operator cancels this one, or is told why not."""
+        world = self.world
         try:
             decided = operator.cancel(world.parts, chosen, actor="operator", reason="haste")
         except LEDGER_FAILURES:

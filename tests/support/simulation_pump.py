@@ -77,12 +77,14 @@ class SimulatedPump:
         self.recovering: Recovering
         self.relaying = False
         self.searching = False
+        #: Its recovery's task, the last one.
+        self.search: Task | None = None
         self.seen_progress = -1
         self.idle_turns = 0
         self.rescued_at = 0.0
 
     def begin(self) -> None:
-        """Start, or start again."""
+        """Start, or start again: a search that the last process had under way is gone with it."""
         world = self.world
         self.lives += 1
         who = f"{self.name}-{self.lives}"
@@ -94,6 +96,8 @@ class SimulatedPump:
         self.rescue = Rescue(world.parts)
         self.recovering = Recovering(world.parts, jobs, results)
         self.relaying = self.searching = False
+        if self.search is not None:
+            world.scheduler.end(self.search)
         if self.lives == 1:
             self.turn()
 
@@ -122,11 +126,7 @@ class SimulatedPump:
             except OUTLIVED:
                 world.count("pump pass failed")
 
-        world.in_pump = self
-        try:
-            return world.scheduler.inline(Task(self.name, inline=True), body)
-        finally:
-            world.in_pump = None
+        return world.scheduler.inline(Task(self.name, inline=True, part="pump"), body)
 
     def chores(self) -> list[Callable[[], object]]:
         """What a pass has to do; a pass that would find nothing is left out but now and then, or simulating would be mostly that."""
@@ -188,27 +188,24 @@ class SimulatedPump:
         """In a task of its own, since a relay may fall asleep with events in its hand."""
         self.relaying = True
         relay = self.relay
-        self._start("relay", lambda: self._relay(relay))
+        self.world.scheduler.start(Task(f"relay of {self.name}"), lambda: self._relay(relay))
 
     def start_recovering(self) -> None:
         """In a task of its own, since a search waits for its slots at MTN's pace."""
         self.searching = True
         recovering = self.recovering
-        self._start("recovery", lambda: self._recover(recovering))
-
-    def _start(self, what: str, body: Callable[[], None]) -> None:
-        world = self.world
-        pump, world.in_pump = world.in_pump, None
-        try:
-            world.scheduler.start(Task(f"{what} of {self.name}"), body)
-        finally:
-            world.in_pump = pump
+        self.search = Task(f"recovery of {self.name}", part="recovery")
+        self.world.scheduler.start(self.search, lambda: self._recover(recovering))
 
     def _recover(self, recovering: Recovering) -> None:
         try:
             recovering.run()
         except OUTLIVED:
             self.world.count("recovery pass failed")
+        except Killed:
+            if recovering is self.recovering:
+                self.begin()
+            raise
         finally:
             if recovering is self.recovering:
                 self.searching = False

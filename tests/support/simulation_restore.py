@@ -84,8 +84,8 @@ class Restores:
         if world.faults_on or self.open()[0]:
             world.scheduler.after(1.0, self._tide)
 
-    def raise_tide(self) -> None:
-        """As the pump's keeper does it; its process may die in it."""
+    def raise_tide(self) -> bool:
+        """As the pump's keeper does it; False when its process died in it."""
         world = self.world
 
         def body() -> None:
@@ -99,16 +99,22 @@ class Restores:
             if raised.began is not None:
                 world.count(f"restored ledger noticed: {raised.began.why}")
             self.in_redis = raised.copy
-            world.pump_point("tide copied to redis")
+            world.pump_point("copied to redis")
             self.in_file = raised.copy
 
-        world.scheduler.inline(Task("tide", inline=True), body)
+        lived = world.scheduler.inline(Task("tide", inline=True, part="tide"), body)
+        if not lived:
+            # Whoever takes its place reads the copies first.
+            self._first = True
+            world.pumps[0].begin()
+        return lived
 
     def redis_lost(self) -> None:
         """Redis came back empty; where jobs were still to be read again, nobody has them but their producers."""
         self.in_redis = None
         self.redis_lost_at = self.world.scheduler.now
         if self.done and (self._unnoticed() or self._jobs_unread()):
+            self.world.count("redis lost before a restored ledger had read its jobs again")
             self.world.people.both_lost(self.done[-1][1])
 
     def _jobs_unread(self) -> bool:
@@ -139,6 +145,7 @@ class Restores:
         if ended:
             self._new_start()
         if self.redis_lost_at > backup.made_at:
+            world.count("redis was lost before the ledger was restored")
             world.people.both_lost(backup.made_at)
         else:
             world.people.ledger_restored(backup.made_at)
@@ -164,6 +171,7 @@ class Restores:
         if lost == "both" and world.scheduler.now - self.done[-1][1] < _LIVES_SECONDS:
             # A tide that was raised within five seconds is somebody's who lives.
             lost = "file"
+        world.count(f"copies of the tide lost: {lost or 'none'}")
         if lost in ("redis", "both"):
             self.in_redis = None
         if lost in ("file", "both"):
@@ -177,8 +185,10 @@ class Restores:
         self._new_memory()
         if by_person:
             self._begin_by_person()
-        else:
-            self.raise_tide()
+            return
+        # No process does anything else before it has raised the tide.
+        while not self.raise_tide():
+            pass
 
     def _begin_by_person(self) -> None:
         """Who restores the ledger together with everything that knows better must say so, before a process starts."""
@@ -246,6 +256,8 @@ class Restores:
             released = None
         if released is not None:
             world.count("recovery released" if released.done else "release of the recovery refused")
+            if released.done and skip.searches:
+                world.count("recovery released in haste")
         # Somebody looks after a ledger that was restored as long as there is anything to see.
         self.world.scheduler.after(self.rng.uniform(20.0, 300.0), self._release)
 

@@ -29,6 +29,8 @@ class Task:
     fated: bool = False
     #: Runs in the scheduler's own greenlet, and so can't wait.
     inline: bool = False
+    #: The part of a pump that it is, and that may die between any two commits; empty: it dies elsewhere, or never.
+    part: str = ""
     #: How long it was suspended against its will since the last point that asked for it.
     asleep_seconds: float = 0.0
     #: Under which fences it may send, by reference, and whether its last read of the ledger failed.
@@ -124,11 +126,17 @@ class Scheduler:
     def end_all(self) -> None:
         """Kill what runs: every process at once, or at the end, so that nothing outlives its simulation."""
         for task in list(self.running):
-            task.gone = True
-            outer, self.current = self.current, task
-            assert task.body is not None
-            task.body.throw(Killed)
-            self.current = outer
+            self.end(task)
+
+    def end(self, task: Task) -> None:
+        """Kill this one where it waits; who has ended, or runs just now, isn't touched."""
+        if task is self.current or task not in self.running:
+            return
+        task.gone = True
+        outer, self.current = self.current, task
+        assert task.body is not None
+        task.body.throw(Killed)
+        self.current = outer
 
     def _live(self, task: Task, deed: Callable[[], None]) -> None:
         try:

@@ -49,6 +49,8 @@ MTN_FAULTS: dict[str, dict[str, object]] = {
     "empty_conflict": {},
     "fail": {"code": "NOT_ENOUGH_FUNDS"},
 }
+#: How often it is where its turn is, if that isn't three times in twenty: few answers are a conflict.
+_IN_TURN = {"empty_conflict": 1.0}
 #: What we ourselves and our servers do wrong: chances of one occurrence each.
 OUR_FAULTS: dict[str, float] = {
     "worker_dies": 0.15,
@@ -86,6 +88,21 @@ OUR_FAULTS_LATER: dict[str, float] = {"redis_lost": 0.6}
 RESTORED = "ledger_restored"
 _RESTORED_OFTEN = 0.15
 PEOPLE_LATER: dict[str, float] = {"celery_door": 0.5, "resolves": 1.0, "releases": 1.0}
+
+#: Where a worker's process may die or sleep: in a send or a look.
+POINTS = (
+    "send claimed",
+    "send permitted",
+    "send left",
+    "send handled",
+    "send answered",
+    "send recorded",
+    "look claimed",
+    "look permitted",
+    "look handled",
+    "look answered",
+    "look recorded",
+)
 
 #: Of five lives one is short, so that a payment meets every fault alone; in the others it has neighbours in its batch.
 SIZES = (1, 10, 20, 20, 40)
@@ -190,7 +207,7 @@ def swarm_of(seed: int) -> Swarm:
         paced=paced,
         spread_seconds=rng.choice((20.0, 120.0, 400.0)),
         mtn={
-            name: 0.15 if name in in_turn else rng.choice((0.02, 0.05, 0.15))
+            name: _IN_TURN.get(name, 0.15) if name in in_turn else rng.choice((0.02, 0.05, 0.15))
             for name in names
             if rng.random() < share * 0.6 or name in in_turn
         },

@@ -23,9 +23,9 @@ def _on_the_desk(world: Simulation) -> dict[str, str]:
     }
 
 
-def check(world: Simulation) -> list[Broken]:
+def check(world: Simulation) -> list[Broken] | None:
     if world.swarm.mode is not Mode.USUAL:
-        return []
+        return None
     owners = dict(world.rows("SELECT reference_id, payment_id FROM attempt"))
     moved = Counter(row["reference"] for row in world.mtn_rows("SELECT reference FROM movements"))
     found = [

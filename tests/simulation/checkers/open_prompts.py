@@ -23,9 +23,9 @@ class _Shown:
     ended_at: float
 
 
-def check(world: Simulation) -> list[Broken]:
+def check(world: Simulation) -> list[Broken] | None:
     if world.jumped_seconds or world.restores.done:
-        return []
+        return None
     found = []
     for (_, msisdn), shown in _by_number(world).items():
         shown.sort(key=lambda one: one.begun_at)

@@ -14,10 +14,10 @@ _RESENT = (
 )
 
 
-def check(world: Simulation) -> list[Broken]:
+def check(world: Simulation) -> list[Broken] | None:
     """By the ledger's clock; where it jumped, its minutes are not what they were."""
     if world.jumped_seconds:
-        return []
+        return None
     rules = world.parts.rules
     found = []
     for name, _, at_ms, reference, could_have_left_ms in world.rows(_RESENT):

@@ -5,9 +5,9 @@ from tests.support.simulation_story import Broken
 from tests.support.simulation_swarm import Mode
 
 
-def check(world: Simulation) -> list[Broken]:
+def check(world: Simulation) -> list[Broken] | None:
     if world.swarm.mode is not Mode.USUAL:
-        return []
+        return None
     owners = dict(world.rows("SELECT reference_id, payment_id FROM attempt"))
     moved: dict[str | None, int] = {}
     not_ours = world.odd.not_ours()
