@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.ledger.test_recovery_again import DAYS, asked, cancel, given_up, job, recovered
 from tests.support.ledger_world import an_entry
 from tests.support.restored import HOUR, Restored, lost
 
 from momo_worker.payment.operator import By
-from momo_worker.payment.transitions import State
-from momo_worker.payment.verdict import SendAnswer, SendVerdict, Status
+from momo_worker.payment.transitions import HeldCause, State
+from momo_worker.payment.verdict import LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
 from momo_worker.steps import operator, recovery_search
 
 _TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplicate', work = NULL, due_at_ms = NULL, released_until_ms = NULL"
@@ -111,3 +112,49 @@ def asked_once(restored: Restored) -> None:
     """Whatever is due now, and nothing that comes later."""
     while recovery_search.search(restored.world.parts):
         pass
+
+
+# ---- what MTN is known to have is given up by nobody, whatever sends the restored ledger knows ------------------------
+
+
+@pytest.mark.parametrize("has_been_paid_twice", [False, True])
+def test_what_a_search_disputes_is_neither_cancelled_nor_released(
+    restored: Restored, has_been_paid_twice: bool
+) -> None:
+    """An operator was told to wait for the search, and repeats what he asked for once it is done."""
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: None)
+    restored.reread()
+    assert cancel(world, found).refused is not None
+    restored.mtn.has[restored.reference("k", 1)] = Status.PENDING
+    if has_been_paid_twice:
+        restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+    else:
+        world.mtn.on_look = lambda request: replace(
+            restored.mtn.look(request), facts=replace(LookVerdict(LookAnswer.FOUND).facts, amount="7")
+        )
+    restored.search()
+    assert restored.outcomes() == {found: "disputed"}
+
+    given_up_by = (cancel(world, found), operator.release(world.parts, found, by=By("ada", "again")))
+
+    for decided in given_up_by:
+        assert decided is not None
+        assert decided.refused is not None
+    assert world.payment(found).state is State.HELD
+
+
+def test_what_was_adopted_and_has_vanished_at_mtn_is_not_cancelled(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.PENDING}))
+    restored.reread()
+    restored.search()
+    assert restored.release().done
+    del restored.mtn.has[restored.reference("k", 1)]
+    world.run_until(lambda: world.payment(found).state is State.HELD, step=60.0)
+    assert world.payment(found).held_cause is HeldCause.VANISHED
+
+    assert cancel(world, found).refused is not None
+    assert world.payment(found).state is State.HELD

@@ -3,14 +3,17 @@
 from tests.support.restored import Restored
 
 from momo_worker.ledger import moves
+from momo_worker.payment import operator
 from momo_worker.payment.after_send import SendReport
+from momo_worker.payment.deciding import Change
+from momo_worker.payment.operator import NotPermitted
 from momo_worker.payment.payment import Attempt
 from momo_worker.payment.transitions import State
-from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict
+from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
 from momo_worker.steps import outcome, polling, submission
 
 
-def restored_after_a_claim(restored: Restored) -> tuple[submission.Claimed, str]:
+def restored_after_a_claim(restored: Restored, *, send_unsent: bool = True) -> tuple[submission.Claimed, str]:
     """A worker has claimed and sleeps; the ledger that knew is gone, another is back and released."""
     world = restored.world
     (found,) = world.accept("k")
@@ -23,7 +26,7 @@ def restored_after_a_claim(restored: Restored) -> tuple[submission.Claimed, str]
     restored.tide()
     restored.reread()
     restored.search()
-    assert restored.release(send_unsent=True).done
+    assert restored.release(send_unsent=send_unsent).done
     return lost, found
 
 
@@ -79,6 +82,31 @@ def test_an_acceptance_of_a_claim_that_was_lost_brings_its_attempt_along_so_that
         stored = moves.attempts_of(tx, [found])
     assert [(key, attempt.request) for key, attempt in stored.items()] == [((found, 1), lost.request)]
     assert restored.pay(found).state is State.SUCCESSFUL
+
+
+def test_an_acceptance_that_comes_when_its_payment_lies_on_the_desk_bars_the_way_of_a_cancel_at_once(
+    restored: Restored,
+) -> None:
+    """Until the look that it asks for, nothing else in the ledger says that MTN has it."""
+    world = restored.world
+    lost, found = restored_after_a_claim(restored, send_unsent=False)
+    assert world.payment(found).state is State.HELD
+    assert isinstance(given_up(restored, found), Change)
+
+    taken = SendVerdict(SendAnswer.ACCEPTED, http_status=202)
+    outcome.record_sends(
+        world.parts, [SendReport(found, 1, lost.number, lost.fence, lost.claimed_at_ms, taken, lost.request)]
+    )
+
+    assert isinstance(given_up(restored, found), NotPermitted)
+    restored.mtn.has[restored.reference("k", 1)] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL, step=60.0)
+
+
+def given_up(restored: Restored, payment_id: str) -> Change | NotPermitted:
+    """What a person who cancels it gets, once nobody needs to be asked about it first."""
+    world = restored.world
+    return operator.cancel(world.payment(payment_id), [], world.clock.now_ms(), actor="eve", reason="left")
 
 
 def test_an_attempt_that_is_in_the_store_is_sent_from_there_though_no_send_of_it_was_counted(

@@ -122,6 +122,16 @@ MUTATIONS = (
         ),
         mood="cancels=1 lost_answer=0.6",
     ),
+    broken(
+        "cancelled_what_mtn_has",
+        "M14",
+        "what MTN is known to have is cancelled by nobody, though a restored ledger has no send of it",
+        _PERSON,
+        "        if payment.acknowledged_at_ms is not None or payment.held_cause not in _CANCELLABLE:\n",
+        "        if payment.held_cause is None:\n",
+        tests="tests/ledger/test_recovery_doubts.py::test_what_a_search_disputes_is_neither_cancelled_nor_released",
+        beyond="in the simulation nobody sends another body under a key whose payment was lost with the ledger",
+    ),
     # ---- two at once ------------------------------------------------------------------------------------------------
     broken(
         "move_without_its_guard",

@@ -134,6 +134,7 @@ FAULTS_OF_A_PROOF = (
         "sent again after a loss",
         "sleeper wakes when another has claimed",
         "task ended by the ledger",
+        "the desk is cleared after a restore",
         "tide dies at: committed",
         "tide dies at: copied to redis",
         "worker paused an account",

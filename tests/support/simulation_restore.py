@@ -26,6 +26,8 @@ _LOSSES = ((1.2, 6.0), (6.0, 60.0), (60.0, 400.0))
 _HASTY = 0.1
 _LIVES_SECONDS = 6.0
 _SENDS_UNSENT = 0.5
+#: How many payments a person cancels after a restore, at most.
+_CLEARED_MAX = 12
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,15 @@ class Restores:
             world.people.ledger_restored(backup.made_at)
         self._forget_pauses(backup.made_at)
         world.scheduler.after(self.rng.uniform(1.0, 900.0), self._release)
+        for _ in range(self.rng.randint(0, _CLEARED_MAX)):
+            world.scheduler.after(self.rng.uniform(5.0, 1200.0), self._clear_the_desk)
+
+    def _clear_the_desk(self) -> None:
+        """Somebody cancels what the recovery put there, or what waits to be sent: what the lost ledger paid isn't theirs to give up."""
+        waiting = self.world.rows("SELECT id FROM payment WHERE state IN ('held', 'accepted') ORDER BY id")
+        if waiting and self.world.faults_on:
+            self.world.count("the desk is cleared after a restore")
+            self.world.people.cancel(self.rng.choice(waiting))
 
     def newest_copy(self) -> Copy | None:
         """What is known of the ledger outside of it."""

@@ -81,6 +81,12 @@ def _against_cancelling(payment: Payment, sends: Sequence[Send]) -> NotPermitted
                 f"is held ({cause_of(payment)}) and was sent before, so money may have moved",
                 "look at it with `momo payment show`, and compare with MTN's statement",
             )
+        # A restored ledger may have no send of what the lost one paid.
+        if payment.acknowledged_at_ms is not None or payment.held_cause not in _CANCELLABLE:
+            return NotPermitted(
+                f"is held ({cause_of(payment)}), and MTN has something under its reference, so money may have moved",
+                "compare with MTN's statement, and end it with `momo payment resolve`",
+            )
         return None
     if payment.state is not State.ACCEPTED:
         return NotPermitted(
@@ -93,6 +99,12 @@ def _against_cancelling(payment: Payment, sends: Sequence[Send]) -> NotPermitted
             "wait until it is looked up; follow it with `momo payment show`",
         )
     return None
+
+
+#: A desk for these causes says nothing of money at MTN; for the others MTN has, or had, something under the reference.
+_RELEASABLE = frozenset({HeldCause.SUSPECT_DUPLICATE, HeldCause.RECOVERY, HeldCause.CRASHES})
+#: What was tampered with is never sent, and so may be given up.
+_CANCELLABLE = _RELEASABLE | {HeldCause.TAMPERED}
 
 
 def cause_of(payment: Payment) -> str:
@@ -248,9 +260,6 @@ def _as_never_sent(payment: Payment, now_ms: int, until_ms: int | None) -> Payme
 
 
 # ---- release: from a desk back to be sent, where nothing was -----------------------------------------------------------
-
-#: A desk for these causes says nothing of money at MTN; for the others MTN has, or had, something under the reference.
-_RELEASABLE = frozenset({HeldCause.SUSPECT_DUPLICATE, HeldCause.RECOVERY, HeldCause.CRASHES})
 
 
 def release(
