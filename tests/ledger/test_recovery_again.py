@@ -78,7 +78,8 @@ def test_half_of_the_jobs_read_is_something_done(restored: Restored) -> None:
 def begun_once_more(restored: Restored) -> book.Recovery:
     """A pump notices that the ledger is behind again."""
     restored.world.clock.on(HOUR)
-    restored.copy = replace(restored.tide().copy, tide=1_000_000)
+    known = restored.tide().copy
+    restored.copy = replace(known, tide=known.tide + 1_000_000)
     began = restored.tide().began
     assert began is not None
     return began

@@ -8,9 +8,10 @@ from tests.support.ledger_world import an_entry
 from tests.support.restored import HOUR, Restored, lost
 
 from momo_worker.payment.operator import By
+from momo_worker.payment.tide import Why
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
-from momo_worker.steps import operator, recovery_search
+from momo_worker.steps import operator, recovery, recovery_search, submission
 
 _TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplicate', work = NULL, due_at_ms = NULL, released_until_ms = NULL"
 
@@ -103,7 +104,7 @@ def test_a_recovery_that_ends_another_before_its_search_keeps_the_others_range(r
     restored.reread()
     world.clock.on(2 * HOUR)
     restored.tide()
-    restored.copy = replace(restored.copy, tide=10**6) if restored.copy else None
+    restored.copy = replace(restored.copy, tide=restored.copy.tide + 10**6) if restored.copy else None
     assert restored.tide().began
     assert restored.current().lost_from_ms == first.lost_from_ms
 
@@ -112,6 +113,42 @@ def asked_once(restored: Restored) -> None:
     """Whatever is due now, and nothing that comes later."""
     while recovery_search.search(restored.world.parts):
         pass
+
+
+@pytest.mark.parametrize("forgotten", ["told by a person", "seen by nobody's copy"])
+def test_a_newer_backup_in_the_place_of_one_that_was_too_old_is_noticed_too(restored: Restored, forgotten: str) -> None:
+    """Both are of one life of the ledger; what was done between them was done in another, whose tide began again far below."""
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.tide(first=True)
+    restored.backup()
+    too_old = restored.kept
+    for _ in range(100):
+        world.clock.on(1)
+        restored.tide()
+    restored.backup()
+    newer = restored.kept
+    restored.kept, restored.copy = too_old, None
+    restored.restore()
+    restored.new_process()
+    world.clock.on(60)
+    if forgotten == "told by a person":
+        restored.copy = recovery.begin_by_person(world.parts, [], actor="ada", reason="all of it").copy
+    else:
+        assert restored.tide(first=True).began
+    world.clock.on(1)
+    restored.tide()
+
+    restored.kept = newer
+    restored.restore()
+
+    world.clock.on(1)
+    world.release()
+    restored.new_process()
+    assert submission.claim(world.parts, [found]) == []
+    began = restored.tide().began
+    assert began is not None
+    assert began.why is Why.BEHIND
 
 
 # ---- what MTN is known to have is given up by nobody, whatever sends the restored ledger knows ------------------------

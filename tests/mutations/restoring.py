@@ -37,6 +37,16 @@ MUTATIONS = (
         beyond=_BEYOND,
     ),
     broken(
+        "tide_begins_where_it_was",
+        "section 9",
+        "a recovery's tide begins above every one that another life of the ledger can have had",
+        "ledger/recovery.py",
+        '    tide = max(us["tide"], tide_known, tx.now_ms) + 1\n',
+        '    tide = max(us["tide"], tide_known) + 1\n',
+        tests="tests/ledger/test_recovery_doubts.py::test_a_newer_backup_in_the_place_of_one_that_was_too_old_is_noticed_too",
+        beyond="two restores of one ledger, the later one of the newer copy, after all copies of the tide were lost, come in a life of a hundred",
+    ),
+    broken(
         "tide_left_out_of_the_check",
         _RULE,
         "M1's check reads the tide: until the restore is noticed nothing is sent either",

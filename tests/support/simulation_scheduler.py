@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from greenlet import greenlet
+from greenlet import getcurrent, greenlet
 from tests.support.ledger_world import HandClock
 
 
@@ -135,6 +135,8 @@ class Scheduler:
         task.gone = True
         outer, self.current = self.current, task
         assert task.body is not None
+        # Who ends it goes on afterwards, whichever greenlet that is.
+        task.body.parent = getcurrent()
         task.body.throw(Killed)
         self.current = outer
 

@@ -133,7 +133,9 @@ def begin(
         "listed_to": "",
     }
     tx.conn.execute(insert(schema.recovery).values(values))
-    tide = max(us["tide"], tide_known) + 1
+    # Whose copies were all restored with the ledger, nobody knows how high the lost one's tide had come. It counts seconds, pump by pump, and
+    # so is below the clock's milliseconds for ever: no backup of another life of this ledger, put in its place later, is above them.
+    tide = max(us["tide"], tide_known, tx.now_ms) + 1
     tx.conn.execute(update(schema.installation).values(epoch=epoch, tide=tide, tide_at_ms=tx.now_ms))
     outbox.raise_untold(tx, uuid.UUID(us["namespace"]), lost_from or 0, epoch)
     put_back = _put_back(tx, copies)
