@@ -9,16 +9,19 @@ import platform
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.chaos_monkey import SLEEPS_AT
 from tests.support.chaos_run import run
 from tests.support.chaos_servers import POSTGRESQL, SQLITE
 from tests.support.chaos_stage import Plan
 from tests.support.chaos_tables import report
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "chaos.md"
+CHECKOUT = Path(__file__).resolve().parents[2]
+PAGE = CHECKOUT / "docs" / "chaos.md"
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 BOTH, SENTINEL = "both", "sentinel"
 #: Sentinel's stage is for failovers; kills have their say in the others.
@@ -29,7 +32,9 @@ _SENTINEL_DISASTERS = ("Sentinel's master killed", "every process of ours killed
 def main() -> int:
     options = _arguments().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"seed {options.seed}", flush=True)
+    # Asked before anything runs: the tables written at the end change the checkout.
+    commit = _commit()
+    print(f"seed {options.seed}, commit {commit}", flush=True)
     books = []
     with tempfile.TemporaryDirectory(prefix="momo-chaos-") as folder:
         for plan in plans(options):
@@ -39,7 +44,7 @@ def main() -> int:
             books.append(found)
             if found.breaches and options.keep:
                 shutil.move(own, options.keep / plan.name)
-    text = report(books, options.seed, _machine())
+    text = report(books, options.seed, _machine(), commit)
     print(f"\n{text}\n", flush=True)
     breaches = [f"{one.plan.name}: {breach}" for one in books for breach in (*one.breaches, *one.slow)]
     for breach in breaches:
@@ -85,6 +90,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             sentinel=name == SENTINEL,
             disasters=_SENTINEL_DISASTERS if name == SENTINEL else (),
             every_point=name != SENTINEL,
+            sleeps_at=() if name == SENTINEL else SLEEPS_AT,
             rounds=options.rounds,
             frozen_seconds=options.frozen_seconds,
             minutes_max=options.minutes * shares[name] / total,
@@ -104,6 +110,18 @@ def write(text: str, page: Path) -> None:
 
 def _machine() -> str:
     return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+
+
+def _commit() -> str:
+    """Which code runs, as far as git knows."""
+    git = shutil.which("git")
+    if git is None or not (CHECKOUT / ".git").exists():
+        return "unknown"
+    short, changes = (
+        subprocess.run([git, *words], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.strip()
+        for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain"])
+    )
+    return f"{short} with changes" if changes else short
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ class Books:
     lost: int
     resends: int
     leases_over: int
-    faults: int
+    faults: Counter[str]
+    #: By subscription, its busiest second.
+    status_read_peaks: dict[str, int]
     breaches: list[str] = field(default_factory=list)
     #: Disasters after which the speed didn't come back within the time: a busy machine's doing, or ours.
     slow: list[str] = field(default_factory=list)
@@ -133,7 +135,8 @@ def compare(stage: Stage, monkey: Monkey, *, seconds: float, heal_seconds: float
         lost=len(lost),
         resends=stage.count("SELECT count(*) FROM transition WHERE trigger = 'resent'"),
         leases_over=stage.count("SELECT count(*) FROM transition WHERE trigger = 'lease_over'"),
-        faults=sum(stage.mtn.faults.values()),
+        faults=Counter(stage.mtn.faults),
+        status_read_peaks=dict(stage.mtn.status_read_peaks),
     )
     books.breaches.extend(_money(stage, moved, paid))
     books.breaches.extend(_answers(stage, states, lost))
@@ -214,10 +217,11 @@ def _processes(stage: Stage, monkey: Monkey, journal: list[Ending]) -> list[str]
     if stage.mtn.own_errors:
         found.append(f"the fake MTN had {stage.mtn.own_errors} errors of its own")
     if monkey.ran_out_of_time:
-        missed = _some(monkey.points_missed()) or "none"
-        found.append(
-            f"the time was over after {monkey.kills()} of {stage.plan.kills} kills; points not reached: {missed}"
-        )
+        found.append(f"the time was over after {monkey.kills()} of {stage.plan.kills} kills")
+    if monkey.points_missed():
+        found.append(f"points at which nobody was killed: {_some(monkey.points_missed())}")
+    if monkey.sleeps_missed():
+        found.append(f"points at which nobody slept: {_some(monkey.sleeps_missed())}")
     with stage.redis.client() as client:
         set_aside = {key: client.llen(key) for key in client.scan_iter("momo:work:*.invalid")}
     if set_aside:

@@ -144,7 +144,7 @@ class Fleet:
     journal: list[Ending] = field(default_factory=list)
     #: Asked at each start: where this life shall end. None: nowhere.
     arm_next: Callable[[Member], Arming | None] = lambda _: None
-    sleep_seconds: float = 9.0
+    sleep_seconds: float = 13.0
     #: The supervisor itself failed: a run without it proves nothing.
     broken: BaseException | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)

@@ -9,16 +9,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.support.chaos_disasters import DISASTERS, all_of
-from tests.support.chaos_fleet import KILL, STOP, Arming, Member
+from tests.support.chaos_fleet import KILL, STOP, Arming, Member, sleeps
 from tests.support.chaos_points import POINTS, points_of
 from tests.support.chaos_stage import Stage
 
 #: Points at which to sleep through a lease is the worst that can be done.
-_SLEEPS_AT = ("permitted, before the first byte", "claimed, nothing sent", "answered, not recorded")
-_SLEEPS_AT_PUMP = ("released, message not out", "result read, not on the stream", "job taken, not in the ledger")
+SLEEPS_AT = (
+    "permitted, before the first byte",
+    "claimed, nothing sent",
+    "answered, not recorded",
+    "recorded, not acknowledged",
+    "released, message not out",
+    "result read, not on the stream",
+    "job taken, not in the ledger",
+    "job in the ledger, not acknowledged",
+)
 #: An armed process that never comes by its point is killed where it is.
 _ARMED_SECONDS_MAX = 15.0
 _STOP_SHARE = 0.12
+#: Of those that are armed, while somebody must still sleep at a point of their kind.
+_STOP_SHARE_MISSED = 0.3
 _LOOK_SECONDS = 0.25
 #: Full speed: payments end at four fifths of the rate at which jobs come in, over so many seconds.
 _WINDOW_SECONDS = 3.0
@@ -66,7 +76,7 @@ class Monkey:
         every = max(1, plan.kills // (len(pending) + 1))
         self._until(self.stage.fleet.all_up, 60)
         self._until(lambda: len(self.stage.tape.read()) >= 5, 60)
-        while pending or self.kills() < plan.kills or self.points_missed():
+        while pending or self.kills() < plan.kills or self.points_missed() or self.sleeps_missed():
             if time.time() > give_up_at or self.stage.fleet.broken is not None:
                 self.ran_out_of_time = True
                 break
@@ -74,6 +84,8 @@ class Monkey:
             if pending:
                 self._disaster(pending.pop(0))
         self._calm.set()
+        # A sleep is one only if its sleeper wakes again into what the others did meanwhile.
+        self._until(lambda: not any(one.wakes_at for one in self.stage.fleet.members), plan.sleep_seconds * 2)
         self.say(f"the monkey rests: {self.kills()} kills")
 
     def _shuffled(self, names: tuple[str, ...]) -> list[str]:
@@ -86,17 +98,25 @@ class Monkey:
         hit = {ending.how for ending in self.stage.fleet.kills()}
         return [name for name in POINTS if name not in hit]
 
+    def sleeps_missed(self) -> list[str]:
+        """Points of the plan's at which nobody has slept yet."""
+        slept = {ending.how for ending in sleeps(self.stage.fleet.journal)}
+        return [name for name in self.stage.plan.sleeps_at if name not in slept]
+
     # ---- kills ----------------------------------------------------------------------------------------------------
 
     def _kill_for_a_while(self, until_kills: int, give_up_at: float) -> None:
         self._calm.clear()
-        missed_before = len(self.points_missed())
+        missed_before = self._missed()
         while self.kills() < until_kills and time.time() < give_up_at:
             self._wait.wait(self._chance.uniform(0.05, self.stage.plan.pause_seconds))
             self._strike()
-            if self.kills() >= self.stage.plan.kills and len(self.points_missed()) < missed_before:
+            if self.kills() >= self.stage.plan.kills and self._missed() < missed_before:
                 break
         self._calm.set()
+
+    def _missed(self) -> int:
+        return len(self.points_missed()) + len(self.sleeps_missed())
 
     def _strike(self) -> None:
         fleet = self.stage.fleet
@@ -111,7 +131,7 @@ class Monkey:
         if not free or len(awake) == 1:
             return
         # Who is started again is armed, and so those are chosen of whose kind a point is still missed.
-        wanted = {POINTS[name].kind for name in self.points_missed()}
+        wanted = {POINTS[name].kind for name in [*self.points_missed(), *self.sleeps_missed()]}
         free = [one for one in free if one.kind in wanted and self._unarmed(one.kind, but=one)] or free
         victim = self._chance.choice(free)
         if self._chance.random() < _STOP_SHARE and len(fleet.awake()) == len(fleet.members):
@@ -123,19 +143,36 @@ class Monkey:
         """At a process's start: the point of its kind that was armed least; one of each kind stays as it is."""
         if self._calm.is_set() or self._unarmed(member.kind, but=member) == 0:
             return None
-        if self._chance.random() < _STOP_SHARE and not self.points_missed():
-            point = self._chance.choice(
-                [name for name in _SLEEPS_AT + _SLEEPS_AT_PUMP if POINTS[name].kind == member.kind]
-            )
-            return Arming(point, self._chance.randint(1, 5), STOP)
-        aimed_at = {one.arming.point for one in self.stage.fleet.of(member.kind) if one.arming is not None}
-        missed = [name for name in self.points_missed() if POINTS[name].kind == member.kind and name not in aimed_at]
+        sleep = self._arm_for_sleep(member)
+        if sleep is not None:
+            return sleep
+        missed = self._not_aimed_at(self.points_missed(), member.kind, KILL)
         point = min(missed or points_of(member.kind), key=lambda name: self.armed[name])
         self.armed[point] += 1
         fault = POINTS[point].fault
         if fault is not None:
             self._ask_mtn_for(fault)
         return Arming(point, 1 if missed or fault else self._chance.randint(1, 8), KILL)
+
+    def _arm_for_sleep(self, member: Member) -> Arming | None:
+        """A few of them; a missed point goes before all others."""
+        missed = self._not_aimed_at(self.sleeps_missed(), member.kind, STOP)
+        if missed and (self._chance.random() < _STOP_SHARE_MISSED or not self._short_of_kills(member.kind)):
+            return Arming(self._chance.choice(missed), 1, STOP)
+        if self._chance.random() < _STOP_SHARE and not self.points_missed():
+            point = self._chance.choice([name for name in SLEEPS_AT if POINTS[name].kind == member.kind])
+            return Arming(point, self._chance.randint(1, 5), STOP)
+        return None
+
+    def _short_of_kills(self, kind: str) -> bool:
+        """The count of kills, or a point at which nobody of this kind was killed, is still to come."""
+        return self.kills() < self.stage.plan.kills or any(POINTS[name].kind == kind for name in self.points_missed())
+
+    def _not_aimed_at(self, names: list[str], kind: str, act: str) -> list[str]:
+        """Of a kind's points those for which nobody is armed already."""
+        armings = [one.arming for one in self.stage.fleet.of(kind) if one.arming is not None]
+        aimed_at = {arming.point for arming in armings if arming.act == act}
+        return [name for name in names if POINTS[name].kind == kind and name not in aimed_at]
 
     def _unarmed(self, kind: str, but: Member) -> int:
         return sum(one.arming is None for one in self.stage.fleet.of(kind) if one is not but)

@@ -88,6 +88,7 @@ class Mtn:
     settings: dict[str, Any]
     chaos: float
     faults: dict[str, int] = field(default_factory=dict)
+    status_read_peaks: dict[str, int] = field(default_factory=dict)
     own_errors: int = 0
     kills: int = 0
     _control: SimulatorControl | None = None
@@ -127,6 +128,8 @@ class Mtn:
         record = self.control.record()
         for name, hits in record["faults"].items():
             self.faults[name] = self.faults.get(name, 0) + hits
+        for name, peak in record["peak_status_reads_per_second"].items():
+            self.status_read_peaks[name] = max(self.status_read_peaks.get(name, 0), peak)
         self.own_errors += record["own_errors"]
 
     def stop(self) -> None:

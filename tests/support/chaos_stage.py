@@ -45,6 +45,8 @@ class Plan:
     disasters: tuple[str, ...] = ()
     #: Whether the monkey goes on until each named point has killed somebody.
     every_point: bool = True
+    #: Points at which somebody must have slept, else the monkey goes on too.
+    sleeps_at: tuple[str, ...] = ()
     #: How often each disaster comes.
     rounds: int = 1
     frozen_seconds: float = 60.0
@@ -52,7 +54,8 @@ class Plan:
     calm_seconds_max: float = 30.0
     #: Seconds between two kills, at the most.
     pause_seconds: float = 1.6
-    sleep_seconds: float = 9.0
+    #: Over the lease (7 s), the grace from its end (2.5 s), and the looks that must fall after it (1.2 s apart at most).
+    sleep_seconds: float = 13.0
     recovery_seconds_max: float = 45.0
     minutes_max: float = 15.0
     heal_seconds_max: float = 240.0

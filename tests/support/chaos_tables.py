@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from tests.support.chaos_books import Books
 from tests.support.chaos_disasters import DISASTERS
-from tests.support.chaos_monkey import Felt
+from tests.support.chaos_monkey import SLEEPS_AT, Felt
 from tests.support.chaos_points import POINTS
 
+from momo_worker.simulator.faults import CHAOS
 
-def report(books: Sequence[Books], seed: int, machine: str) -> str:
+
+def report(books: Sequence[Books], seed: int, machine: str, commit: str) -> str:
     """Everything of one run."""
     totals = {
         "kills": sum(one.kill_count for one in books),
@@ -22,10 +24,11 @@ def report(books: Sequence[Books], seed: int, machine: str) -> str:
     }
     minutes = sum(one.seconds for one in books) / 60
     parts = [
-        f"Seed {seed}; {machine}; {minutes:.0f} minutes.",
+        f"Seed {seed}; commit {commit}; {machine}; {minutes:.0f} minutes.",
         f"**{', '.join(f'{number:,} {what}' for what, number in totals.items())}.**",
         _stages(books),
         _kills(books),
+        _faults(books),
         _recoveries(books),
     ]
     left_out = [f"{one.plan.name}: {', '.join(one.left_out)}" for one in books if one.left_out]
@@ -41,7 +44,8 @@ def _stages(books: Sequence[Books]) -> str:
         ("broken jobs, each rejected", [one.bad_jobs for one in books]),
         ("kill -9", [one.kill_count for one in books]),
         ("SIGSTOP for longer than a lease", [one.sleeps.total() for one in books]),
-        ("faults of MTN's", [one.faults for one in books]),
+        ("faults of MTN's", [one.faults.total() for one in books]),
+        ("status reads of one subscription in its busiest second", [_peak(one) for one in books]),
         ("leases that ended wordless", [one.leases_over for one in books]),
         ("sent again under the same reference", [one.resends for one in books]),
         ("payments successful, failed, on a desk", [_states(one.states) for one in books]),
@@ -60,6 +64,17 @@ def _states(states: Counter[str]) -> str:
     return f"{states['successful']}, {states['failed']}, {states['held']}"
 
 
+def _peak(one: Books) -> int:
+    return max(one.status_read_peaks.values(), default=0)
+
+
+def _faults(books: Sequence[Books]) -> str:
+    """Of every kind, those that never came too."""
+    kinds = sorted({*CHAOS, *(kind for one in books for kind in one.faults)})
+    rows = [[kind, *(str(one.faults[kind]) for one in books)] for kind in kinds]
+    return _table(["faults of MTN's by kind", *(one.plan.name for one in books)], rows)
+
+
 def _kills(books: Sequence[Books]) -> str:
     """By kind and place: points first, in the order of the corridor."""
     names = {name: point.kind for name, point in POINTS.items()}
@@ -68,7 +83,9 @@ def _kills(books: Sequence[Books]) -> str:
     rows += [[f"{kind}: {how}", *(str(one.kills[kind, how]) for one in books)] for kind, how in others]
     servers = [name for name in DISASTERS if any(one.server_kills[name] for one in books)]
     rows += [[f"server: {name}", *(str(one.server_kills[name]) for one in books)] for name in servers]
-    stops = sorted({where for one in books for where in one.sleeps})
+    stops = sorted(
+        {*((POINTS[name].kind, name) for name in SLEEPS_AT), *(where for one in books for where in one.sleeps)}
+    )
     rows += [[f"stopped {kind}: {how}", *(str(one.sleeps[kind, how]) for one in books)] for kind, how in stops]
     return _table(["killed", *(one.plan.name for one in books)], rows)
 
