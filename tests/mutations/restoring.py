@@ -38,9 +38,9 @@ MUTATIONS = (
     ),
     broken(
         "tide_begins_where_it_was",
-        "section 9",
+        _RULE,
         "a recovery's tide begins above every one that another life of the ledger can have had",
-        "ledger/recovery.py",
+        _BOOK,
         '    tide = max(us["tide"], tide_known, tx.now_ms) + 1\n',
         '    tide = max(us["tide"], tide_known) + 1\n',
         tests="tests/ledger/test_recovery_doubts.py::test_a_newer_backup_in_the_place_of_one_that_was_too_old_is_noticed_too",
