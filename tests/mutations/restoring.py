@@ -9,6 +9,7 @@ _BOOK = "ledger/recovery.py"
 _AFTER = "payment/after_restore.py"
 _TESTS = "tests/ledger/test_recovery.py::"
 _LATER = "tests/ledger/test_recovery_again.py::"
+_REFUNDS = "tests/ledger/test_recovery_refunds.py::"
 _UNNOTICED = "tests/ledger/test_recovery_unnoticed.py::"
 _DOORS = "tests/integration/test_steps_recovering.py::"
 _BEYOND = (
@@ -123,9 +124,29 @@ MUTATIONS = (
         _RULE,
         "the last that exists is the payment's, also where one before it left no trace",
         _SEARCH,
-        "        if after_restore.is_enough(item.payment, sighting):\n",
-        "        if not sighting.found or after_restore.is_enough(item.payment, sighting):\n",
+        "        if after_restore.is_enough(item.payment, found.sighting):\n",
+        "        if not found.sighting.found or after_restore.is_enough(item.payment, found.sighting):\n",
         tests=f"{_TESTS}test_what_was_retried_after_the_backup_is_found_under_its_last_attempt",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "refund_asked_about_by_the_present_path_only",
+        _RULE,
+        "a lost refund is asked about by each path by which it may have left, whatever `refund_by` says now",
+        _SEARCH,
+        "    if payment.operation is not Operation.REFUND:\n        return (account,)\n",
+        "    if payment.operation is not Operation.REFUND or payment.attempt > 0:\n        return (account,)\n",
+        tests=f"{_REFUNDS}test_a_refund_that_left_by_the_other_path_is_adopted_and_followed_by_it",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "adopted_refund_kept_by_the_present_path",
+        _RULE,
+        "... and kept as MTN has it: every later look asks as it is stored",
+        _SEARCH,
+        "    return next((way for way in ways if way.path == wanted), ways[0] if ways else None)\n",
+        "    return next((way for way in ways if wanted is not None), None)\n",
+        tests=f"{_REFUNDS}test_a_refund_that_left_by_the_other_path_is_adopted_and_followed_by_it",
         beyond=_BEYOND,
     ),
     broken(

@@ -67,8 +67,10 @@ class Restored:
             for table in reversed(metadata.sorted_tables):
                 tx.conn.execute(table.delete())
             for table in metadata.sorted_tables:
-                if self.kept[table.name]:
-                    tx.conn.execute(insert(table), self.kept[table.name])
+                # A refund names its collection, which must be there before it.
+                rows = sorted(self.kept[table.name], key=lambda row: row.get("refund_of") is not None)
+                if rows:
+                    tx.conn.execute(insert(table), rows)
 
     def tide(self, *, first: bool = False) -> recovery.Raised:
         """A pump's pass, with the copies that it left."""

@@ -3,11 +3,12 @@
 Only status reads leave. What isn't certain is asked again; a search that ends is written in one transaction with what it changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
+from momo_worker.accounts import Account
 from momo_worker.commons import recording, retelling
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
@@ -32,12 +33,20 @@ _PIECE = 200
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """A payment that is asked about: its attempts' requests, and since when."""
+    """A payment that is asked about: each attempt in every way in which it may have been sent, and since when."""
 
     search: recovery.Search
     payment: Payment
-    requests: tuple[tuple[int, Attempt], ...]
+    attempts: Mapping[int, tuple[Attempt, ...]]
     began_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What MTN said of one attempt, and the way in which it was asked about with that answer."""
+
+    way: Attempt
+    sighting: Sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,13 @@ class _Asked:
     """What MTN said, in the order of the attempts; `whole` False where one answer was no word."""
 
     asking: _Asking
-    sightings: tuple[Sighting, ...]
+    seen: tuple[_Seen, ...]
     whole: bool
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """The answers alone, which is what is decided by."""
+        return tuple(each.sighting for each in self.seen)
 
 
 def search(parts: Parts) -> int:
@@ -89,44 +103,77 @@ def _asking(
     stored: dict[tuple[str, int], Attempt],
     refund_reference: str | None,
 ) -> _Asking:
-    requests: list[tuple[int, Attempt]] = []
+    attempts: dict[int, tuple[Attempt, ...]] = {}
     for number in after_restore.attempts_to_ask(payment, parts.rules):
-        attempt = stored.get((payment.id, number)) or _rendered(tx, parts, payment, number, refund_reference)
-        if attempt is None or not may_ask(parts, payment, attempt):
-            requests = []
+        kept = stored.get((payment.id, number))
+        ways = _rendered(tx, parts, payment, number, refund_reference) if kept is None else (kept,)
+        if not ways or not all(may_ask(parts, payment, way) for way in ways):
+            attempts = {}
             break
-        requests.append((number, attempt))
-    return _Asking(each, payment, tuple(requests), tx.now_ms)
+        attempts[number] = ways
+    return _Asking(each, payment, attempts, tx.now_ms)
 
 
-def _rendered(tx: Tx, parts: Parts, payment: Payment, number: int, refund_reference: str | None) -> Attempt | None:
-    """An attempt that this ledger doesn't hold: rendered to be asked about, and never to be sent. None where this process can't."""
+def _rendered(tx: Tx, parts: Parts, payment: Payment, number: int, refund_reference: str | None) -> tuple[Attempt, ...]:
+    """An attempt that this ledger doesn't hold, in each way in which it may have been sent: to be asked about, and never to be sent.
+
+    Empty where this process can't render each: MTN knows nothing of it only where it was asked in all of them.
+    """
     account = parts.accounts.get(payment.account)
     if account is None:
-        return None
+        return ()
     key = (payment.account, payment.operation.value, payment.idempotency_key)
     as_sent = payment.but(attempt=number, reference_id=reference_id(parts.namespace, *key, number))
     try:
-        request = parts.render(as_sent, account=account, refund_reference=refund_reference)
+        requests = [
+            parts.render(as_sent, account=as_set, refund_reference=refund_reference)
+            for as_set in _as_it_may_have_been(account, payment)
+        ]
     except ValueError as error:
         log.warning("a lost attempt can't be asked about", payment_id=payment.id, why=str(error), action="skipped")
-        return None
-    return Attempt.of(as_sent, request, tx.now_ms)
+        return ()
+    return tuple(Attempt.of(as_sent, request, tx.now_ms) for request in requests)
+
+
+def _as_it_may_have_been(account: Account, payment: Payment) -> tuple[Account, ...]:
+    """The account as it is set now, and for a refund as it may have been set before: `refund_by` is a path, and no part of the reference."""
+    if payment.operation is not Operation.REFUND:
+        return (account,)
+    return account, replace(account, refund_by_transfer=not account.refund_by_transfer)
 
 
 def _ask(parts: Parts, item: _Asking) -> _Asked:
-    seen: list[Sighting] = []
-    for number, attempt in item.requests:
-        sighting = Sighting(
-            number, attempt.reference_id, ask_mtn(parts, item.payment.account, item.payment.product, attempt.request)
-        )
-        if sighting.verdict.answer is LookAnswer.NO_WORD:
+    seen: list[_Seen] = []
+    for ways in item.attempts.values():
+        found = _seen(parts, item.payment, ways)
+        if found is None:
             return _Asked(item, tuple(seen), whole=False)
-        seen.append(sighting)
-        if after_restore.is_enough(item.payment, sighting):
+        seen.append(found)
+        if after_restore.is_enough(item.payment, found.sighting):
             break
     nothing_to_ask = not after_restore.attempts_to_ask(item.payment, parts.rules)
     return _Asked(item, tuple(seen), whole=bool(seen) or nothing_to_ask)
+
+
+def _seen(parts: Parts, payment: Payment, ways: Sequence[Attempt]) -> _Seen | None:
+    """Ask about one attempt, each way in its turn; None where one answer was no word.
+
+    What lives or is paid needs no other way. A failure does: it would be told, and tried again, while what left the other way is paid.
+    """
+    failed: _Seen | None = None
+    nowhere: _Seen | None = None
+    for way in ways:
+        verdict = ask_mtn(parts, payment.account, payment.product, way.request)
+        if verdict.answer is LookAnswer.NO_WORD:
+            return None
+        seen = _Seen(way, Sighting(way.number, way.reference_id, verdict))
+        if not seen.sighting.found:
+            nowhere = nowhere or seen
+        elif verdict.status is not Status.FAILED:
+            return seen
+        else:
+            failed = failed or seen
+    return failed or nowhere
 
 
 # ---- recording -------------------------------------------------------------------------------------------------------------
@@ -211,10 +258,9 @@ def _keep_attempts(
     if finding.change is None or finding.outcome not in (Outcome.AT_MTN, Outcome.ADOPTED, Outcome.DISPUTED):
         return
     after = finding.change.after
-    known = dict(asked.asking.requests)
-    seen = {each.attempt: each for each in asked.sightings}
+    seen = {each.sighting.attempt: each.sighting for each in asked.seen}
     for number in range(finding.change.before.attempt, after.attempt + 1):
-        attempt = known.get(number)
+        attempt = _as_mtn_has_it(asked, number)
         if attempt is None:
             continue
         failed = number in seen and seen[number].found and seen[number].verdict.status is Status.FAILED
@@ -223,6 +269,18 @@ def _keep_attempts(
             moves.add_attempts(tx, [attempt])
         if not is_now and not failed:
             moves.follow_late(tx, after.id, number, tx.now_ms + parts.rules.late_looks_ms[0], 0)
+
+
+def _as_mtn_has_it(asked: _Asked, number: int) -> Attempt | None:
+    """The attempt in the way in which MTN has it, for every later look asks as it is stored; None where it wasn't asked about.
+
+    One that left no trace is stored in the way of the last that did: the lost ledger most likely sent both alike.
+    """
+    ways = asked.asking.attempts.get(number, ())
+    paths = [each.way.path for each in asked.seen if each.sighting.found]
+    own = [each.way.path for each in asked.seen if each.sighting.found and each.sighting.attempt == number]
+    wanted = (own or paths or [""])[-1]
+    return next((way for way in ways if way.path == wanted), ways[0] if ways else None)
 
 
 def _end_if_done(parts: Parts) -> None:
