@@ -7,6 +7,8 @@ _WORK = "ledger/work.py"
 _REASONS = "mtn/reasons.py"
 _LOOK = "payment/after_look.py"
 _FROZEN = "tests/contract/test_references.py"
+_KEPT = "tests/contract/test_client_kept_connections.py"
+_SIMULATED_WIRE = "the simulation's answers are whole, and each comes to its own request: it has no bytes on a wire"
 
 MUTATIONS = (
     # ---- M1 ---------------------------------------------------------------------------------------------------------
@@ -183,6 +185,41 @@ MUTATIONS = (
         "any(send.ending is SendAnswer.REFUSED for send in sends) and not any(send.fate_unknown for send in sends)",
         "any(send.ending is SendAnswer.REFUSED for send in sends)",
         mood="worker_sleeps=0.6 at=permitted refusal=0.4 sleeps=3000 spread=400",
+    ),
+    Mutation(
+        "interim_answer_taken_as_the_answer",
+        "M4",
+        "a POST has four answers, and an interim one (102) is none of them: the real one would be read as the next payment's",
+        (
+            Edit("mtn/adapter.py", "    if status < HTTPStatus.OK:\n", "    if status < HTTPStatus.CONTINUE:\n"),
+            Edit(
+                "mtn/adapter.py",
+                "        if conn is not None and not conn.may_be_kept:\n            conn.close()\n",
+                "",
+            ),
+        ),
+        tests=(f"{_KEPT}::test_an_interim_answer_to_a_send_is_unknown_and_the_next_send_goes_another_way",),
+        beyond=_SIMULATED_WIRE,
+    ),
+    broken(
+        "connection_kept_after_any_answer",
+        "M4",
+        "a connection is used again only after an answer that was all: a rest would be read as the next payment's answer",
+        "mtn/adapter.py",
+        "        if conn is not None and not conn.may_be_kept:\n            conn.close()\n",
+        "",
+        tests=f"{_KEPT}::test_a_connection_whose_answer_may_not_be_all_is_not_used_again",
+        beyond=_SIMULATED_WIRE,
+    ),
+    broken(
+        "answer_from_before_the_request",
+        "M4",
+        "what came on a kept connection before the request left is not its answer",
+        "mtn/adapter.py",
+        "            if self._kept and not self.is_connected:\n",
+        "            if self._kept and self.sock is None:\n",
+        tests=f"{_KEPT}::test_what_was_said_before_the_request_left_is_not_its_answer",
+        beyond=_SIMULATED_WIRE,
     ),
     # ---- M5 ---------------------------------------------------------------------------------------------------------
     broken(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from momo_worker.mtn.response import Response, parse_headers
+from momo_worker.mtn.response import Readable, Response, parse_headers
 
 _NAMES = st.sampled_from(
     [
@@ -62,8 +62,32 @@ class _Socket:
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
 
-    def makefile(self, _mode: str) -> io.BytesIO:
+    def makefile(self, _mode: str, buffering: int = -1) -> io.BytesIO:
         return io.BytesIO(self.answer)
+
+    def settimeout(self, _seconds: float) -> None:
+        pass
+
+
+class _TlsSocket(_Socket):
+    """Hands out one record at each read, and knows what it has deciphered of the next one."""
+
+    def __init__(self, *records: bytes) -> None:
+        self.records = list(records)
+
+    def makefile(self, _mode: str, buffering: int = -1) -> io.RawIOBase:
+        records = self.records
+
+        class Raw(io.RawIOBase):
+            def readinto(self, buffer) -> int:
+                record = records.pop(0)
+                buffer[: len(record)] = record
+                return len(record)
+
+        return Raw()
+
+    def pending(self) -> int:
+        return len(self.records[0]) if self.records else 0
 
 
 @pytest.mark.parametrize(
@@ -80,8 +104,10 @@ class _Socket:
 )
 def test_a_response_is_the_standard_librarys_in_all_that_follows_from_its_headers(answer):
     seen = []
-    for kind in (http.client.HTTPResponse, Response):
-        response = kind(_Socket(answer), method="GET")
+    for response in (
+        http.client.HTTPResponse(_Socket(answer), method="GET"),
+        Response(Readable(_Socket(answer), lambda: 1.0), method="GET"),
+    ):
         response.begin()
         facts = (
             response.status,
@@ -97,3 +123,27 @@ def test_a_response_is_the_standard_librarys_in_all_that_follows_from_its_header
 
 def test_only_the_reading_of_header_lines_is_ours():
     assert Response.begin.__code__ is http.client.HTTPResponse.begin.__code__
+
+
+def _was_all(source: _Socket, size: int | None = None) -> bool:
+    response = Response(Readable(source, lambda: 1.0), method="GET")
+    response.begin()
+    response.read(size)
+    response.close()
+    return response.was_all
+
+
+def test_an_answer_was_all_when_its_end_was_reached_and_nothing_came_after_it():
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    assert _was_all(_Socket(answer))
+    assert not _was_all(_Socket(answer), 1)
+    assert not _was_all(_Socket(answer + b"H"))
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    assert _was_all(_Socket(chunked + b"0\r\n\r\n"), 3)
+    assert not _was_all(_Socket(chunked + b"0\r\n\r\n"), 2)
+
+
+def test_what_tls_has_deciphered_beyond_an_answer_counts_as_more():
+    answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+    assert _was_all(_TlsSocket(answer))
+    assert not _was_all(_TlsSocket(answer, b"HTTP/1.1 400 Bad Request\r\n"))

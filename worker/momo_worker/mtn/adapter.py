@@ -4,10 +4,10 @@
 request is handed to the socket, whatever happens next, and no exception's class is asked (money-review S2).
 """
 
-import io
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection as PlainConnection
 from http.client import HTTPException, HTTPResponse
 from socket import socket
@@ -24,7 +24,7 @@ from urllib3.response import BaseHTTPResponse
 
 from momo_worker.clock import Clock
 from momo_worker.mtn.errors import ConfigurationError, NotDepartedError
-from momo_worker.mtn.response import Response
+from momo_worker.mtn.response import Readable, Response
 from momo_worker.pacing import is_loopback
 from momo_worker.payment.verdict import Cause
 
@@ -93,55 +93,33 @@ class Flight:
         return self._ends_at - self._clock.elapsed()
 
 
-class _PatientReader(io.RawIOBase):
-    """A socket's reading end that looks at the whole call's deadline before each read: a slow drip can't outlast it."""
-
-    def __init__(self, source: socket, flight: Flight) -> None:
-        super().__init__()
-        self._source = source
-        self._raw = source.makefile("rb", buffering=0)
-        self._flight = flight
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._source.settimeout(self._flight.read_patience_seconds())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()
-
-
-class _Readable:
-    """What `HTTPResponse` asks of a socket."""
-
-    def __init__(self, source: socket, flight: Flight) -> None:
-        self._source = source
-        self._flight = flight
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_PatientReader(self._source, self._flight))
-
-
 class _Watched(HTTPConnection):
     """A connection that asks its flight before the first byte of a request, after it is connected."""
 
     flight: Flight
+    _answer: Response | None = None
+    _kept = False
     _at_the_gate = False
     _with_body = False
     _head: bytes | None = None
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        self._at_the_gate, self._with_body, self._head = True, bool(body), None
+        self._begin(body, kept=False)
         super().request(method, url, body, *args, **kwargs)
 
     def request_plainly(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
-        """The same request as http.client makes it, without what urllib3 puts around it."""
-        self._at_the_gate, self._with_body, self._head = True, bool(body), None
+        """The same request on a kept connection, as http.client makes it, without what urllib3 puts around it."""
+        self._begin(body, kept=True)
         PlainConnection.request(self, method, url, body, headers)
+
+    def _begin(self, body: Any, *, kept: bool) -> None:
+        self._at_the_gate, self._with_body, self._head = True, bool(body), None
+        self._kept, self._answer = kept, None
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Only after an answer that was all there was: any rest would be read as the next call's answer."""
+        return self._answer is not None and self._answer.was_all
 
     def send(self, data: Any) -> None:
         if self._at_the_gate:
@@ -150,6 +128,10 @@ class _Watched(HTTPConnection):
             if self.sock is None:
                 self.connect()
             self.flight.leave()
+            if self._kept and not self.is_connected:
+                # The door may take its time, and what came meanwhile would be read as this request's answer. A new
+                # connection has nothing of another's, and TLS says things of its own on it.
+                raise WireError("the other side spoke or hung up before the request was sent")
             if self._with_body:
                 # Head and body leave in one piece: one segment on the wire, and seldom half a request at the other end.
                 self._head = data
@@ -159,7 +141,9 @@ class _Watched(HTTPConnection):
         super().send(data)
 
     def response_class(self, source: socket, *args: Any, **kwargs: Any) -> HTTPResponse:  # type: ignore[override]  # http.client only calls it
-        return Response(_Readable(source, self.flight), *args, **kwargs)  # type: ignore[arg-type]  # and only makefile() is asked
+        readable = Readable(source, self.flight.read_patience_seconds)
+        self._answer = Response(readable, *args, **kwargs)  # type: ignore[arg-type]  # and only makefile() is asked
+        return self._answer
 
 
 class _WatchedTls(_Watched, HTTPSConnection):
@@ -181,6 +165,9 @@ class _PoolOfWatched(AnyPool):
         return connection
 
     def _put_conn(self, conn: Any) -> None:
+        # Every way back leads through here, also urllib3's own at an answer's end.
+        if conn is not None and not conn.may_be_kept:
+            conn.close()
         self._used_at = self.clock.elapsed()
         super()._put_conn(conn)
 
@@ -305,6 +292,7 @@ class Wire(HTTPAdapter):
 def _read(response: BaseHTTPResponse) -> Answer:
     whole = False
     try:
+        _refuse_interim(response.status)
         body = response.read(BODY_BYTES_MAX + 1, decode_content=False)
         if len(body) > BODY_BYTES_MAX:
             raise WireError(f"an answer of more than {BODY_BYTES_MAX} bytes")
@@ -319,6 +307,7 @@ def _read(response: BaseHTTPResponse) -> Answer:
 
 
 def _read_plainly(response: HTTPResponse) -> Answer:
+    _refuse_interim(response.status)
     if response.length is None:
         # Chunked, or until the connection ends: both say so themselves when something is missing.
         body = response.read(BODY_BYTES_MAX + 1)
@@ -331,6 +320,12 @@ def _read_plainly(response: HTTPResponse) -> Answer:
         raise WireError(f"an answer of more than {BODY_BYTES_MAX} bytes")
     # http.client's headers are looked up without regard to case, as urllib3's are; it only doesn't call them a mapping.
     return Answer(response.status, cast("Mapping[str, str]", response.headers), body)
+
+
+def _refuse_interim(status: int) -> None:
+    """Of these http.client skips only 100; after any other it would hand the real answer to the next call."""
+    if status < HTTPStatus.OK:
+        raise WireError(f"an interim answer ({status}), which is not waited out")
 
 
 def described(error: BaseException) -> str:
