@@ -148,7 +148,7 @@ def test_a_newer_backup_in_the_place_of_one_that_was_too_old_is_noticed_too(rest
     assert submission.claim(world.parts, [found]) == []
     began = restored.tide().began
     assert began is not None
-    assert began.why is Why.BEHIND
+    assert began.why == Why.BEHIND
 
 
 # ---- what MTN is known to have is given up by nobody, whatever sends the restored ledger knows ------------------------

@@ -133,15 +133,13 @@ def begin(
         "listed_to": "",
     }
     tx.conn.execute(insert(schema.recovery).values(values))
-    # Whose copies were all restored with the ledger, nobody knows how high the lost one's tide had come. It counts seconds, pump by pump, and
-    # so is below the clock's milliseconds for ever: no backup of another life of this ledger, put in its place later, is above them.
+    # A tide counts seconds, pump by pump: no other life of this ledger, put in its place later, is above the clock's milliseconds.
     tide = max(us["tide"], tide_known, tx.now_ms) + 1
     tx.conn.execute(update(schema.installation).values(epoch=epoch, tide=tide, tide_at_ms=tx.now_ms))
     outbox.raise_untold(tx, uuid.UUID(us["namespace"]), lost_from or 0, epoch)
     put_back = _put_back(tx, copies)
-    reason = detail or why.value
     told = f"epoch {epoch}, tide {us['tide']} of {tide_known}, {put_back} pauses put back"
-    stops.journal(tx, actor=actor, action="recovery begun", subject=told[:200], reason=reason)
+    stops.journal(tx, actor=actor, action="recovery begun", subject=told[:200], reason=detail or why.value)
     found = current(tx)
     assert found is not None  # noqa: S101 (written above; for the type checker)
     return found

@@ -170,8 +170,8 @@ def _after_acceptance(
         return Change(payment, payment)
     if payment.state is State.HELD:
         # A person's desk is left by MTN's compared word only, so ask for it now.
-        known = payment.but(acknowledged_at_ms=payment.acknowledged_at_ms or now_ms)
-        return Change(payment, due_look(known, now_ms, Queue.RESCUE))
+        accepted = payment.but(acknowledged_at_ms=payment.acknowledged_at_ms or now_ms)
+        return Change(payment, due_look(accepted, now_ms, Queue.RESCUE))
     return Change(payment, acknowledged(payment, now_ms, rules, rng), Trigger.ACKNOWLEDGED, detail=_said(verdict))
 
 
