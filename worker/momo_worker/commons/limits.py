@@ -74,6 +74,8 @@ def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
     collection = moves.lock(tx, [payment.refund_of])[payment.refund_of]
     if collection.operation is not Operation.COLLECT:
         return Problem("refund_of", key, f"is a {collection.operation.value}", "only a collection can be refunded")
+    if (collection.currency, collection.exponent) != (payment.currency, payment.exponent):
+        return _other_money_problem(collection, payment, key)
     if collection.state is not State.SUCCESSFUL:
         advice = "a refund gives back what was collected; wait for its success"
         return Problem("refund_of", key, f"is {collection.state.value}", advice)
@@ -85,6 +87,16 @@ def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
     left = collection.amount_minor - collection.refunded_minor
     reason = f"is more than the {format_amount(left, payment.exponent)} that is left to refund"
     return Problem("amount", _amount(payment), reason, "refund at most what was collected")
+
+
+def _other_money_problem(collection: Payment, payment: Payment, key: str) -> Problem:
+    """Minor units of two scales or currencies can't be told apart once they are counted: 100.00 and 10000 are the same number."""
+    was, now = (f"{one.currency} with {one.exponent} decimals" for one in (collection, payment))
+    advice = (
+        "nothing was refunded: have the operator compare currency and exponent of the account's market in markets.toml with those "
+        "it was collected under; refund it under a key of its own once they are the same again"
+    )
+    return Problem("refund_of", key, f"was collected in {was}, and the account's refunds are in {now}", advice)
 
 
 def _amount(payment: Payment) -> str:

@@ -1,7 +1,7 @@
 """Who this ledger is: its id, namespace, epoch and tide, and the accounts pinned to it. Says whether a process may start on it."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,20 +146,19 @@ def _order(stream_id: str) -> tuple[int, int]:
 
 
 def pin_accounts(tx: Tx, accounts: Iterable[Account], *, write: bool) -> None:
-    """Hold each account against its pin; with `write`, pin what has its first payment now.
+    """Hold each account against all pins of its name; with `write`, pin what has its first payment now.
 
-    Raises LedgerError when base URL, target environment, currency or API user differ from the pinned ones (money-review R3).
+    Raises LedgerError when base URL, target environment, currency, its decimals or an API user differ from the pinned ones
+    (money-review R3). The market is compared also with the pin of a product that has no credentials now: a collection that
+    was made under them is refunded by the other product, as the same number of minor units (M14).
     """
     pins = _pins(tx)
     for account in accounts:
-        for product in account.credentials:
-            pinned = pins.get((account.name, product.value))
-            if pinned is None and write:
-                # Two pumps may see an account's first payment at the same moment: who comes second compares.
-                tx.conn.execute(_insert_or_leave(tx, schema.pin), _pin_row(tx, account, product))
-                pinned = _pins(tx)[account.name, product.value]
-            if pinned is not None:
-                _compare(account, product, pinned)
+        pinned = pins.get(account.name, {})
+        _compare(account, pinned)
+        if write and _pin_what_is_missing(tx, account, pinned):
+            # Two pumps may see an account's first payment at the same moment: who comes second compares.
+            _compare(account, _pins(tx)[account.name])
 
 
 def pin_problem(tx: Tx, account: Account) -> str | None:
@@ -171,8 +170,25 @@ def pin_problem(tx: Tx, account: Account) -> str | None:
     return None
 
 
-def _pins(tx: Tx) -> dict[tuple[str, str], RowMapping]:
-    return {(row["account"], row["product"]): row for row in tx.conn.execute(select(schema.pin)).mappings()}
+def _pins(tx: Tx) -> dict[str, dict[str, RowMapping]]:
+    """The pins of each account's name, by product."""
+    pins: dict[str, dict[str, RowMapping]] = {}
+    for row in tx.conn.execute(select(schema.pin).order_by(schema.pin.c.account, schema.pin.c.product)).mappings():
+        pins.setdefault(row["account"], {})[row["product"]] = row
+    return pins
+
+
+def _pin_what_is_missing(tx: Tx, account: Account, pinned: Mapping[str, RowMapping]) -> bool:
+    """Write the pins that this account doesn't have yet; whether there were any to write."""
+    missing = [product for product in account.credentials if product.value not in pinned]
+    for product in missing:
+        tx.conn.execute(_insert_or_leave(tx, schema.pin), _pin_row(tx, account, product))
+    # Pinned by a release that kept no decimals, and no payment told the migration which they were.
+    bare = any(row["exponent"] is None for row in pinned.values())
+    if bare:
+        of_account = (schema.pin.c.account == account.name) & schema.pin.c.exponent.is_(None)
+        tx.conn.execute(update(schema.pin).where(of_account).values(exponent=account.market.currency.exponent))
+    return bool(missing) or bare
 
 
 def _pin_row(tx: Tx, account: Account, product: Product) -> dict[str, Any]:
@@ -182,21 +198,37 @@ def _pin_row(tx: Tx, account: Account, product: Product) -> dict[str, Any]:
         "base_url": account.market.base_url,
         "target_environment": account.market.target_environment,
         "currency": account.market.currency.code,
+        "exponent": account.market.currency.exponent,
         "api_user": account.credentials[product].api_user,
         "pinned_at_ms": tx.now_ms,
     }
 
 
-def _compare(account: Account, product: Product, pinned: RowMapping) -> None:
-    wanted = (
-        ("base URL", pinned["base_url"], account.market.base_url),
-        ("target environment", pinned["target_environment"], account.market.target_environment),
-        ("currency", pinned["currency"], account.market.currency.code),
-        ("API user", pinned["api_user"], account.credentials[product].api_user),
-    )
-    for name, first, configured in wanted:
-        if first != configured:
-            raise LedgerError(
-                f"has payments of account {account.name} ({product.value}) under {name} {first}, and the settings say {configured}: "
-                "use another account name or another ledger; its open payments can only be followed under the credentials they were sent with"
-            )
+def _compare(account: Account, pins: Mapping[str, RowMapping]) -> None:
+    for product, pinned in pins.items():
+        _compare_market(account, product, pinned)
+        credentials = account.credentials.get(Product(product))
+        if credentials is not None:
+            _same(account, product, "API user", pinned["api_user"], credentials.api_user)
+
+
+def _compare_market(account: Account, product: str, pinned: RowMapping) -> None:
+    market = account.market
+    _same(account, product, "base URL", pinned["base_url"], market.base_url)
+    _same(account, product, "target environment", pinned["target_environment"], market.target_environment)
+    _same(account, product, "currency", pinned["currency"], market.currency.code)
+    first, configured = pinned["exponent"], market.currency.exponent
+    if first is not None and first != configured:
+        raise LedgerError(
+            f"has payments of account {account.name} ({product}) in {market.currency.code} under exponent {first}, and the settings say "
+            f"{configured}: every amount that it holds would be another one, and each job that is repeated another payment; set exponent = "
+            f"{first} for the market {market.name} in markets.toml again, or use another account name or another ledger"
+        )
+
+
+def _same(account: Account, product: str, name: str, first: str, configured: str) -> None:
+    if first != configured:
+        raise LedgerError(
+            f"has payments of account {account.name} ({product}) under {name} {first}, and the settings say {configured}: "
+            "use another account name or another ledger; its open payments can only be followed under the credentials they were sent with"
+        )

@@ -67,6 +67,7 @@ pin = Table(
     _word("currency"),
     _word("api_user"),
     _ms("pinned_at_ms", required=True),
+    Column("exponent", Integer),  # NULL where an older release pinned it and no payment tells
     PrimaryKeyConstraint("account", "product"),
 )
 
@@ -121,8 +122,7 @@ payment = Table(
     Column("not_now_count", Integer, nullable=False),
     Column("looks", Integer, nullable=False),
     Column("not_found_count", Integer, nullable=False),
-    _ms("not_found_first_at_ms"),
-    _ms("not_found_last_at_ms"),
+    *(_ms(f"not_found_{which}_at_ms") for which in ("first", "last")),
     UniqueConstraint("account", "idempotency_key"),
     CheckConstraint("amount_minor > 0", name="amount_above_zero"),
     # M14: two refunds that are accepted at the same instant meet here.
