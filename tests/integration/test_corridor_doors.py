@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.support.corridor import Corridor, a_corridor, a_key, rejection
 
 from momo_worker.payment.transitions import State
@@ -21,6 +22,14 @@ app = Celery(broker=sys.argv[1])
 for name, options in json.loads(sys.stdin.read()):
     app.send_task(name, queue="momo-intake", **options)
 """
+
+#: What somebody pushes into Celery's lists by hand; the value that its rejection shows, and how the reason begins.
+POISON = (
+    ("no JSON at all", "no JSON at all", "is not JSON"),
+    ("[1, 2]", "[1, 2]", "is not a JSON object"),
+    ('{"headers": 7, "body": "%%%"}', '{"body":%%%}', "is not JSON"),
+    ('{"body": "', '{"body": "', "is not JSON"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,23 +104,37 @@ def _ended_unsent(corridor: Corridor, key: str) -> bool:
     return payment.state is State.CANCELLED and corridor.movements(key) == []
 
 
+def refused_payloads(corridor: Corridor) -> dict[bytes, str]:
+    """What was refused, as it came, and the entry it came in."""
+    with corridor.ledger.read() as tx:
+        return {bytes(row[0]): row[1] for row in tx.conn.execute(text("SELECT payload, source FROM rejected_job"))}
+
+
 def test_what_is_no_job_in_celerys_lists_is_rejected_and_stops_nothing(corridor: Corridor) -> None:
     good = a_key()
+    before = set(corridor.consumer.read().rejected)
+    for priority, (broken, _, _) in enumerate(POISON):
+        name = "momo-intake" if priority == 0 else f"momo-intake\x06\x16{3 * priority}"
+        corridor.client.lpush(name, broken)
     send_tasks(
         corridor,
         ("momo.disburse", {"args": ["256772100001", "500"], "kwargs": kwargs(a_key())}),
         ("momo.pay_everybody", {"kwargs": kwargs(a_key())}),
         ("momo.disburse", {"kwargs": kwargs("a key with spaces")}),
+        ("momo.disburse", {"kwargs": kwargs(good)}),
     )
-    for priority, broken in enumerate(("no JSON at all", "[1, 2]", '{"headers": 7, "body": "%%%"}', '{"body": "')):
-        name = "momo-intake" if priority == 0 else f"momo-intake\x06\x16{3 * priority}"
-        corridor.client.lpush(name, broken)
-    before = len(corridor.consumer.read().rejected)
-    send_tasks(corridor, ("momo.disburse", {"kwargs": kwargs(good)}))
-    assert rejection_over(corridor, "idempotency_key", "spaces")["advice"]
+    assert rejection_over(corridor, "args", "256772100001")["reason"]
     assert rejection_over(corridor, "task", "pay_everybody")["reason"]
-    corridor.until(lambda: len(corridor.consumer.read().rejected) >= min(7, before + 4))
+    assert rejection_over(corridor, "idempotency_key", "spaces")["advice"]
+    for broken, value, reason in POISON:
+        source = corridor.until(lambda broken=broken: refused_payloads(corridor).get(broken.encode()))
+        problem = rejection(corridor, source)
+        assert (problem["field"], problem["value"]) == ("job", value)
+        assert problem["reason"].startswith(reason)
+        assert problem["advice"]
     assert corridor.hears(good, "successful") == ["accepted", "pending", "successful"]
+    # Seven were no jobs, and each of them was told, as one entry.
+    assert len(set(corridor.consumer.read().rejected) - before) == len(POISON) + 3
     assert all(process.alive() for process in corridor.processes)
 
 
