@@ -1,14 +1,18 @@
 """What an operator decides from the command line, at a simulated MTN: retry, resolve, release, in haste and with care."""
 
 import json
+import subprocess
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
 import requests
-from tests.support.command_line import Answer, Town
+from tests.support.command_line import MOMO, SECONDS_MAX, Answer, Town, environment
 from tests.support.waiting import eventually
 
 NUMBER = "256772123457"
+#: Sent and lost on the way, and ended by one command; amounts that no other story here has.
+LOST_TOGETHER = {"desk-lost-1": "42.25", "desk-lost-2": "42.75"}
 
 
 def pay(town: Town, key: str, amount: str = "12.50", *more: str, **settings: str) -> Answer:
@@ -30,6 +34,38 @@ def moved(town: Town, key: str) -> list[str]:
 def shown(town: Town, key: str) -> dict[str, Any]:
     story: dict[str, Any] = town.momo("payment", "show", key, "--json").json
     return story
+
+
+def sent(town: Town, *stories: dict[str, Any]) -> list[str]:
+    """The references of every POST for these payments that MTN has seen, one for each POST."""
+    ours = {attempt["reference_id"] for story in stories for attempt in story["attempts"]}
+    posts = requests.get(f"{town.simulator}/_simulator/requests", timeout=10).json()["requests"]
+    return [post["reference"] for post in posts if post["reference"] in ours]
+
+
+def at_once(town: Town, *commands: tuple[str, ...]) -> list[Answer]:
+    """Each typed at its own terminal in the same moment."""
+    started = [
+        subprocess.Popen(
+            [MOMO, *words],
+            env=environment(town.home, **town.settings),
+            cwd=town.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for words in commands
+    ]
+    try:
+        said = [process.communicate(timeout=SECONDS_MAX) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return [
+        Answer(process.returncode, out.decode(), err.decode())
+        for process, (out, err) in zip(started, said, strict=True)
+    ]
 
 
 def comes_to(town: Town, key: str, state: str) -> None:
@@ -64,6 +100,9 @@ def test_a_failed_payment_is_retried_and_paid_exactly_once(town: Town) -> None:
 
 
 def test_what_may_have_been_paid_is_neither_retried_nor_resolved_in_haste(town: Town) -> None:
+    for key, amount in LOST_TOGETHER.items():
+        fault(town, "lost_before_creation", key)
+        pay(town, key, amount)
     fault(town, "lost_before_creation", "desk-lost")
     # An amount of its own: who retries is asked about look-alikes, and the story before this one paid 12.50.
     pay(town, "desk-lost", "41.50")
@@ -72,11 +111,17 @@ def test_what_may_have_been_paid_is_neither_retried_nor_resolved_in_haste(town: 
     paused = town.momo("pause", "--product", "disbursement", "--reason", "looking")
     try:
         resolved_by_statement_only(town)
+        # Sent before the one above, so no worker that sleeps may send them, either.
+        two_resolved_together(town)
     finally:
         resumed = town.momo("resume", "--product", "disbursement", "--reason", "looked")
     assert (paused.code, resumed.code) == (0, 0)
     comes_to(town, "desk-lost", "successful")
     assert moved(town, "desk-lost") == ["41.50"]
+    # Sending went on, and not of what was ended.
+    stories = [shown(town, key) for key in LOST_TOGETHER]
+    assert [story["state"] for story in stories] == ["failed", "failed"]
+    assert sorted(sent(town, *stories)) == sorted(story["reference_id"] for story in stories)
 
 
 def resolved_by_statement_only(town: Town) -> None:
@@ -107,6 +152,44 @@ def resolved_by_statement_only(town: Town) -> None:
     assert "sending is paused (product disbursement): looking" in tried_again.out
 
 
+def two_resolved_together(town: Town) -> None:
+    chosen = ("--as", "failed", "--state", "unknown", "--account", "default")
+    words = (
+        "--reason",
+        "nobody was paid",
+        "--evidence",
+        "their list",
+        "--statement",
+        "statement-13.pdf",
+        "--by",
+        "bea",
+    )
+
+    def both_unknown() -> bool:
+        listed = town.momo("payment", "list", "--state", "unknown", "--json").json
+        return {one["idempotency_key"] for one in listed} == set(LOST_TOGETHER)
+
+    eventually(both_unknown, within_seconds=40)
+    began = datetime.now(UTC)
+    answer = town.momo("payment", "resolve", *chosen, *words, "--yes", "--expect-count", "2", "--json")
+    ended = datetime.now(UTC)
+
+    assert answer.code == 0, answer
+    assert (answer.json["count"], answer.json["done"], answer.json["refused"]) == (2, 2, [])
+    assert answer.json["money"] == [{"currency": "EUR", "amount": "85.00"}]
+    for key in LOST_TOGETHER:
+        story = shown(town, key)
+        assert (story["state"], story["reason_code"], story["due_for"]) == ("failed", "RESOLVED", None)
+        (decision,) = story["decisions"]
+        assert (decision["actor"], decision["action"]) == ("bea", "resolve failed")
+        assert "nobody was paid" in decision["reason"]
+        assert "statement-13.pdf" in decision["reason"]
+        # Told to the millisecond, cut off.
+        assert began.timestamp() - 0.001 <= datetime.fromisoformat(decision["at"]).timestamp() <= ended.timestamp()
+        assert sent(town, story) == [story["reference_id"]]
+        assert moved(town, key) == []
+
+
 def eventually_resolved(town: Town, key: str, *words: str) -> Answer:
     """While a worker that might sleep may still send, no statement counts."""
     answers: list[Answer] = []
@@ -127,11 +210,15 @@ def test_what_mtn_has_at_this_moment_is_not_called_failed(town: Town) -> None:
 
     answer = town.momo("payment", "resolve", "desk-stuck", "--as", "failed", *words, "--json")
     named = town.momo("payment", "resolve", "--as", "failed", "--state", "pending", *words, "--attempt", "1")
+    unexplained = town.momo("payment", "resolve", "desk-stuck", "--as", "successful", *words[2:])
 
     assert answer.code == 1
     assert "is PENDING at MTN at this moment" in answer.json["refused"]["why"]
-    assert named.code == 2
-    assert shown(town, "desk-stuck")["decisions"] == []
+    assert [named.code, unexplained.code] == [2, 2]
+    assert "--reason is missing" in unexplained.err
+    story = shown(town, "desk-stuck")
+    assert (story["state"], story["decisions"]) == ("pending", [])
+    assert "resolved" not in [one["trigger"] for one in story["transitions"]]
 
 
 def test_many_are_counted_first_and_another_count_changes_nothing(town: Town) -> None:
@@ -188,11 +275,21 @@ def test_two_operators_at_once_and_one_is_told(town: Town) -> None:
     fault(town, "fail", "desk-two", code="NOT_ENOUGH_FUNDS", count=1)
     assert pay(town, "desk-two", "3.30", "--wait", "40").code == 1
 
-    answers = [town.momo("payment", "retry", "desk-two", "--reason", "mine", "--attempt", "1") for _ in range(2)]
+    who = ("amina", "bea")
+    retry = ("payment", "retry", "desk-two", "--attempt", "1", "--json", "--reason")
+    answers = at_once(town, *[(*retry, f"{name} topped up", "--by", name) for name in who])
 
-    assert sorted(one.code for one in answers) == [0, 1]
+    assert sorted(one.code for one in answers) == [0, 1], answers
+    (won, winner), (lost, _) = sorted(zip(answers, who, strict=True), key=lambda one: one[0].code)
+    assert (won.json["state"], won.json["attempt"]) == ("accepted", 2)
+    assert "attempt 2" in lost.json["refused"]["why"]
+    assert lost.json["refused"]["advice"]
     comes_to(town, "desk-two", "successful")
     assert moved(town, "desk-two") == ["3.30"]
+    story = shown(town, "desk-two")
+    assert [(one["actor"], one["reason"]) for one in story["decisions"]] == [(winner, f"{winner} topped up")]
+    assert sent(town, story) == [one["reference_id"] for one in story["attempts"]]
+    assert len(story["attempts"]) == 2
     listed = town.momo("payment", "list", "--limit", "100", "--json").json
     (found,) = [one for one in listed if one["idempotency_key"] == "desk-two"]
     assert (found["attempt"], found["contradicted"]) == (2, False)

@@ -91,8 +91,9 @@ def test_a_day_later_and_with_a_fresh_not_found_a_held_payment_is_failed_by_a_pe
     assert len(world.mtn.references()) == sent
     last = world.events(found)[-1]["data"]
     assert (last["state"], last["reason"]["code"], last["next"]) == ("failed", "RESOLVED", "none")
-    ((actor, action, subject, reason),) = world.rows("SELECT actor, action, subject, reason FROM journal")
-    assert (actor, action, subject) == ("amina", "resolve failed", found)
+    # Who and when: the one decision that was made, at the time of the ledger's clock.
+    ((actor, action, subject, reason, at_ms),) = world.rows("SELECT actor, action, subject, reason, at_ms FROM journal")
+    assert (actor, action, subject, at_ms) == ("amina", "resolve failed", found, world.clock.at_ms)
     assert AMINA.reason in reason
     assert FAILED.evidence in reason
     # And then it may be tried again.
@@ -407,13 +408,15 @@ def test_a_release_after_its_not_after_says_until_when_and_is_sent_then(world: W
 
 def test_decisions_about_a_payment_are_read_back_in_order(world: World) -> None:
     world, found = hold_a_suspect(world)
+    released_at_ms = world.clock.at_ms
     operator.release(world.parts, found, by=AMINA)
+    world.clock.on(90)
     operator.cancel(world.parts, found, actor="bea", reason="one is enough")
 
     with world.ledger.read() as tx:
         decisions = desk.decisions_about(tx, [found])
 
-    assert [(one.actor, one.action, one.reason) for one in decisions] == [
-        ("amina", "release", AMINA.reason),
-        ("bea", "cancel", "one is enough"),
+    assert [(one.actor, one.action, one.reason, one.at_ms) for one in decisions] == [
+        ("amina", "release", AMINA.reason, released_at_ms),
+        ("bea", "cancel", "one is enough", released_at_ms + 90_000),
     ]
