@@ -11,6 +11,9 @@ from tests.support.corridor import Corridor, a_corridor
 
 from momo_worker.payment.transitions import HeldCause, State
 
+#: A dozen commands are typed, and the machine may have other things to do.
+pytestmark = pytest.mark.timeout(600)
+
 NAMESPACE = {"MOMO_NAMESPACE": "2c5a7a2e-6d0c-4a0a-9d57-0d8f3b0d8c11"}
 WHY = ("--reason", "the whole machine came from a snapshot", "--by", "amina")
 COMPARED = ("--reason", "compared with the statement", "--by", "bea")
@@ -87,15 +90,15 @@ def test_what_is_forced_is_named_one_by_one_and_sends_nothing_that_nobody_asked_
     assert (found(begun), about["may_be_released"]) == ([], False)
 
     # No pump runs, so the stream isn't read again, nothing is listed and nobody is asked.
-    hasty = momo(corridor, "recover", "--release", *COMPARED, "--json")
     without_search = momo(corridor, "recover", "--release", "--force-without-search", *COMPARED, "--json")
     without_jobs = momo(corridor, "recover", "--release", "--force-without-jobs", *COMPARED, "--json")
     waiting = recover(corridor)
 
-    assert [one.code for one in (hasty, without_search, without_jobs)] == [1, 1, 1]
-    for answer in (hasty, without_search):
-        assert ["--force-without-jobs" in one or "being listed" in one for one in answer.json["waits"]] == [True, True]
-        assert answer.json["put_on_desk"] == 0
+    assert [one.code for one in (without_search, without_jobs)] == [1, 1]
+    unread, unlisted = without_search.json["waits"]
+    assert "--force-without-jobs" in unread
+    assert "being listed" in unlisted
+    assert without_search.json["put_on_desk"] == 0
     (left,) = without_jobs.json["waits"]
     assert "about 2 payments" in left
     assert "--force-without-search" in left
@@ -103,14 +106,13 @@ def test_what_is_forced_is_named_one_by_one_and_sends_nothing_that_nobody_asked_
     assert found(waiting) == [(None, "accepted", None, 2, "4000", "UGX")]
 
     released = recover(corridor, "--release", "--force-without-search", "--send-unsent", *COMPARED)
-    again = momo(corridor, "recover", "--release", *COMPARED)
 
     # What nobody has asked about isn't sent with the unsent.
     assert "0 payments were let go, 2 that nobody had looked for lie on the desk" in released["done"]
     assert found(released) == [("skipped", "held", "recovery", 2, "4000", "UGX")]
     one = released["recovery"]["released"]
     assert (released["in_recovery"], one["by"], one["reason"]) == (False, "bea", COMPARED[1])
-    assert (again.code, recoveries(corridor)) == (1, 1)
+    assert recoveries(corridor) == 1
     for key in ("a", "b"):
         payment = corridor.payment(key)
         assert payment is not None
