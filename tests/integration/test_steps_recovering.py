@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis
@@ -14,6 +16,7 @@ from momo_worker.ledger import recovery as book
 from momo_worker.payment.events import rejection_event
 from momo_worker.payment.rules import DAY, HOUR
 from momo_worker.payment.transitions import State
+from momo_worker.pump.main import Doors
 from momo_worker.pump.recovering import Recovering
 from momo_worker.steps import recovery
 from momo_worker.steps.relay import LEASE_MS, Relay
@@ -107,6 +110,35 @@ def told_on_the_stream(client: redis.Redis, at_ms: int, entry: str) -> None:
     """The lost ledger's relay told that this entry was rejected."""
     error = {"field": "replaces", "value": "k", "reason": "isn't failed", "advice": "wait for its end"}
     client.xadd(RESULTS, {"event": rejection_event(NAMESPACE, entry, [error], {}, at_ms).body}, id=f"{at_ms}-0")
+
+
+def test_a_door_leaves_what_the_lost_ledger_may_have_answered_until_it_is_read_again(
+    world: World, client: redis.Redis
+) -> None:
+    """Seed 260: it was told as rejected, and its pump died before it could acknowledge; then the ledger was restored."""
+    lost_from = world.clock.at_ms
+    for number, key in enumerate(("rejected", "taken")):
+        add(client, lost_from + number, key)
+    stream = JobsStream(client)
+    stream.ensure_group()
+    assert len(stream.read("dead", count=10, block_ms=1)) == 2
+    told_on_the_stream(client, lost_from + 5, f"{JOBS}/{lost_from}-0")
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+    house: Any = SimpleNamespace(parts=world.parts, celery=None)
+    doors = Doors(house, stream, "pump-1", take_over_ms=0)
+
+    assert doors.take_over() == 0
+
+    # Nothing became of them, and nothing counts against them.
+    assert world.count("payment") + world.count("rejected_job") == 0
+    assert [deliveries for _, deliveries in stream.left_behind(idle_ms=0, count=10)] == [1, 1]
+    pump = a_pump(world, client)
+    for _ in range(3):
+        pump.run()
+    assert doors.take_over() == 2
+    assert stream.left_behind(idle_ms=0, count=10) == []
+    assert world.rows("SELECT idempotency_key FROM payment") == ["taken"]
+    assert len(world.rejections()) == 1
 
 
 def test_a_pump_that_knew_a_recovery_speaks_and_reads_anew_in_the_next_though_it_has_the_same_number(

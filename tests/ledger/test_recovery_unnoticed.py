@@ -5,18 +5,19 @@ from dataclasses import replace
 
 import pytest
 from tests.ledger.test_recovery_again import ENDINGS, Ending, expired, job
-from tests.support.ledger_world import NAMESPACE, World, an_entry
-from tests.support.restored import HOUR, KNOWN_BY, Restored, unnoticed
+from tests.support.ledger_world import NAMESPACE, World, an_account, an_entry
+from tests.support.restored import HOUR, KNOWN_BY, Restored, stream_entry, unnoticed
 
 from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import prompts
 from momo_worker.ledger.prompts import OptOut
+from momo_worker.payment.job import Problem
 from momo_worker.payment.operator import By
 from momo_worker.payment.reference import reference_id
 from momo_worker.payment.resolving import Resolve
 from momo_worker.payment.transitions import State
 from momo_worker.payment.verdict import SendAnswer, SendVerdict, Status
-from momo_worker.steps import intake, operator
+from momo_worker.steps import intake, operator, recovery
 
 ADA = By("ada", "the portal shows nothing")
 _TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplicate', work = NULL, due_at_ms = NULL, released_until_ms = NULL"
@@ -29,8 +30,7 @@ def paid_in_the_lost_time(restored: Restored, key: str) -> None:
 
 def recover(restored: Restored, *entries: intake.Entry) -> None:
     """A pump notices, everything is read again and looked for."""
-    restored.world.parts.tidemark._read_copy = lambda: restored.copy
-    assert restored.tide().began is not None
+    notice(restored)
     restored.reread(*entries)
     restored.search()
 
@@ -126,10 +126,12 @@ def test_a_refund_of_what_the_restore_took_away_waits_and_is_not_rejected(restor
     restored.backup()
     collected(restored, collection)
     unnoticed(restored, KNOWN_BY[0])
-    taken = world.take(an_entry(fields, "momo:jobs/200-0"))
-    assert (taken.waiting, world.rejections()) == (("momo:jobs/200-0",), [])
+    refund = an_entry(fields, "momo:jobs/200-0")
+    taken = world.take(refund)
+    assert (taken.left, taken.rejected, world.rejections()) == (("momo:jobs/200-0",), (), [])
 
-    recover(restored, collection)
+    recover(restored, collection, refund)
+    assert world.count("waiting_job") == 1
     assert restored.release().done
     world.run_until(lambda: world.payment(world.id_of("till")).state is State.SUCCESSFUL, step=5.0, seconds_max=600)
     world.clock.on(60)
@@ -185,3 +187,73 @@ def test_a_whole_ledger_expires_what_was_not_sent_in_time(restored: Restored) ->
     restored.tide()
     expired(world, found)
     assert world.payment(found).state is State.CANCELLED
+
+
+# ---- jobs at the doors ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_noticed", [False, True])
+def test_what_the_lost_ledger_may_have_rejected_is_taken_in_by_no_door_before_it_is_read_again(
+    restored: Restored, is_noticed: bool
+) -> None:
+    """Seed 260: a pump died between the rejection and its acknowledgement, and so the entry comes once more."""
+    world = restored.world
+    entry = stream_entry("k", world.clock.at_ms)
+    restored.backup()
+    unnoticed(restored, KNOWN_BY[0])
+    if is_noticed:
+        notice(restored)
+
+    taken = world.take(entry)
+
+    assert (taken.left, taken.accepted) == ((entry.source,), ())
+    if not is_noticed:
+        notice(restored)
+    restored.reread(replace(entry, broken=Problem("replaces", "k", "isn't failed", "wait for its end")))
+    assert world.take(entry) == intake.Taken((), (), (), (), ())
+    assert (world.count("payment"), len(world.rejections())) == (0, 1)
+
+
+def test_what_came_after_the_restore_goes_in_while_the_stream_is_read_again(restored: Restored) -> None:
+    world = restored.world
+    restored.tide()
+    restored.backup()
+    unnoticed(restored, KNOWN_BY[0])
+    notice(restored)
+    now_ms = world.clock.at_ms
+    assert recovery.next_reading(world.parts, stream_end=f"{now_ms}-0", stream_begin=None) is not None
+    long_ago, before, after = (
+        stream_entry(key, at_ms)
+        for key, at_ms in (("long-ago", now_ms - 7_200_000), ("before", now_ms), ("after", now_ms + 1))
+    )
+
+    taken = world.take(long_ago, before, after)
+
+    assert taken.left == (before.source,)
+    assert taken.accepted == (world.id_of("long-ago"), world.id_of("after"))
+
+
+def test_a_job_that_waits_is_tried_again_only_when_the_stream_has_said_what_became_of_it(restored: Restored) -> None:
+    """The lost ledger rejected it when its hour was over; the restored one has it waiting, and its account is there by now."""
+    world = restored.world
+    entry = an_entry(job("k", account="tomorrow"), f"momo:jobs/{world.clock.at_ms}-0")
+    world.take(entry)
+    restored.backup()
+    unnoticed(restored, KNOWN_BY[0])
+    notice(restored)
+    world.parts = replace(world.parts, accounts={"tomorrow": replace(an_account(), name="tomorrow")})
+    world.clock.on(2 * HOUR)
+    assert intake.retry_waiting(world.parts, limit=10).accepted == ()
+
+    restored.reread(
+        replace(entry, broken=Problem("account", "tomorrow", "wasn't configured for an hour", "configure it"))
+    )
+
+    assert intake.retry_waiting(world.parts, limit=10).accepted == ()
+    assert (world.count("waiting_job"), world.count("payment"), len(world.rejections())) == (0, 0, 1)
+
+
+def notice(restored: Restored) -> None:
+    """A pump compares tides."""
+    restored.world.parts.tidemark._read_copy = lambda: restored.copy
+    assert restored.tide().began is not None

@@ -78,6 +78,16 @@ MUTATIONS = (
         beyond=_BEYOND,
     ),
     broken(
+        "door_takes_what_was_answered_before",
+        _RULE,
+        "what the lost ledger may have answered is taken in by no door before it is read again (I5)",
+        "steps/intake.py",
+        "        self.left = [entry for entry in entries if unread and entry.stream_id and unread.has(entry.stream_id)]\n",
+        "        self.left = []\n",
+        tests="tests/ledger/test_recovery_unnoticed.py::test_what_the_lost_ledger_may_have_rejected_is_taken_in_by_no_door_before_it_is_read_again",
+        beyond="a rejection, the death of its pump before the acknowledgement and a restore come together in a life of hundreds (seed 260)",
+    ),
+    broken(
         "lost_claim_overlooked",
         _RULE,
         "a committed claim that is gone was lost with a restored ledger, however little the tide shows",

@@ -186,7 +186,8 @@ def a_job(key: str = "salary-1", **changes: Any) -> dict[str, Any]:
 
 def an_entry(job: dict[str, Any] | bytes, source: str | None = None, **changes: Any) -> intake.Entry:
     payload = job if isinstance(job, bytes) else json.dumps(job).encode()
-    return intake.Entry(source or f"momo:jobs/{uuid.uuid4()}", payload, "stream", **changes)
+    named = source or f"momo:jobs/{uuid.uuid4()}"
+    return intake.Entry(named, payload, "stream" if named.startswith("momo:jobs/") else "cli", **changes)
 
 
 @dataclass

@@ -205,14 +205,17 @@ class InProcessLine:
         """M1, asked once more by ourselves: the claim, its lease, and `not_after`, with the second that a permit may be old."""
         world = self._world
         sql = (
-            "SELECT p.state, p.lease_until_ms, p.not_after_ms, p.fence FROM payment AS p JOIN attempt AS a "
+            "SELECT p.state, p.lease_until_ms, p.not_after_ms, p.fence, p.state_since_ms FROM payment AS p JOIN attempt AS a "
             "ON a.payment_id = p.id AND a.number = p.attempt WHERE a.reference_id = :reference"
         )
         found = world.rows(sql, reference=reference)
         if not found:
             return "the ledger knows no such attempt"
-        state, lease_until_ms, not_after_ms, fence = found[0]
+        state, lease_until_ms, not_after_ms, fence, since_ms = found[0]
         second_ago_ms = world.clock.now_ms() - world.parts.rules.permit_age_ms
+        if state != "sending" and since_ms > second_ago_ms:
+            # A sleeper's late word moved it when this send had its permit: what the lost ledger claimed was accepted by MTN.
+            return None
         if state != "sending" or lease_until_ms is None:
             return f"its payment is {state}"
         if lease_until_ms - second_ago_ms < world.parts.rules.call_deadline_ms:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from momo_worker.payment.job import Problem
 from momo_worker.payment.payment import RUN_KEYS
 
+#: The doors of the jobs stream: bare jobs, and Celery messages that were moved there.
+STREAM, CELERY = "stream", "celery"
 #: The door of entries that are read once more after a restore.
 AGAIN = "recovery"
 #: The door of rows of approved runs.
@@ -34,6 +36,11 @@ class Entry:
         """Read once more after a restore: a ledger that knew more may have accepted it."""
         return self.door == AGAIN
 
+    @property
+    def stream_id(self) -> str | None:
+        """Its place in the jobs stream, where it came by one of its doors."""
+        return self.source.rpartition("/")[2] if self.door in (STREAM, CELERY) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -45,6 +52,8 @@ class Taken:
     repeated: tuple[str, ...]
     rejected: tuple[str, ...]
     waiting: tuple[str, ...]
+    #: Nothing became of these yet: a recovery reads them again first.
+    left: tuple[str, ...] = ()
 
 
 def run_source(run: str, place: int) -> str:

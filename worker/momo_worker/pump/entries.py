@@ -1,5 +1,6 @@
 """An entry of the jobs stream comes in, an entry for intake goes out; one that ended its readers is marked as poison. Reads no job."""
 
+from momo_worker.commons.entry import CELERY, STREAM
 from momo_worker.payment.job import Problem
 from momo_worker.steps import intake
 from momo_worker.streams import JOBS, StreamEntry
@@ -16,10 +17,10 @@ def entry_of(item: StreamEntry) -> intake.Entry:
         problem = Problem(
             "job", "", f"ended its reader {item.deliveries - 1} times", "look at the kept job, and tell us"
         )
-        return intake.Entry(source, job or envelope or b"", "stream", broken=problem, poison=True)
+        return intake.Entry(source, job or envelope or b"", STREAM, broken=problem, poison=True)
     if envelope is not None and job is None:
-        return intake.Entry(source, envelope, "celery", envelope=True)
+        return intake.Entry(source, envelope, CELERY, envelope=True)
     if job is None:
         problem = Problem("job", "", "is missing from the entry", "write it as XADD momo:jobs * job '<json>'")
-        return intake.Entry(source, b" ".join(item.fields.keys()), "stream", broken=problem)
-    return intake.Entry(source, job, "stream")
+        return intake.Entry(source, b" ".join(item.fields.keys()), STREAM, broken=problem)
+    return intake.Entry(source, job, STREAM)

@@ -80,8 +80,9 @@ class Doors:
     def _take(self, found: list[StreamEntry]) -> int:
         if not found:
             return 0
+        entries = [entry_of(item) for item in found]
         try:
-            taken = intake.take_in(self.house.parts, [entry_of(item) for item in found])
+            taken = intake.take_in(self.house.parts, entries)
         except OUTLIVED:
             # The ledger's failure isn't the entries': four of those must not reject what a producer was promised.
             self.stream.give_back(self.consumer, found)
@@ -91,8 +92,11 @@ class Doors:
             self._after(taken)
         finally:
             # Committed, so taken: without its message a payment is released again by the pump.
-            self.stream.acknowledge([item.id for item in found])
-        return len(found)
+            left = [item for item, entry in zip(found, entries, strict=True) if entry.source in taken.left]
+            self.stream.acknowledge([item.id for item in found if item not in left])
+        # A recovery reads these again; after it they are told apart here as what has been answered.
+        self.stream.give_back(self.consumer, left)
+        return len(found) - len(left)
 
     def _after(self, taken: intake.Taken) -> None:
         for at in range(0, len(taken.released), BATCH_SENDS):

@@ -25,13 +25,13 @@ from momo_worker.commons.new_payment import (
     taken_in,
 )
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, intake, moves, outbox
+from momo_worker.ledger import installation, intake, moves, outbox, rereading
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.deciding import put_on_desk
 from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.events import ResultEvent, payment_event, rejection_event
 from momo_worker.payment.job import Job, JobError, Problem, Terms, account_of, check_job, parse_fields, shown
-from momo_worker.payment.payment import PRODUCT_OF, Change, Payment
+from momo_worker.payment.payment import PRODUCT_OF, Payment
 from momo_worker.payment.transitions import EventType, HeldCause
 
 #: What a door hands in and gets back is asked for here.
@@ -80,6 +80,7 @@ class _Batch:
         self.repeated: list[str] = []
         self.rejected: list[tuple[Entry, list[dict[str, str]]]] = []
         self.waiting: list[Entry] = []
+        self.left: list[Entry] = []
         self.unconfigured: list[Entry] = []
         self.told: list[recording.Told] = []
         self.events: list[ResultEvent] = []
@@ -88,6 +89,9 @@ class _Batch:
         self.pins: dict[str, str | None] = {}
 
     def take(self, entries: Sequence[Entry]) -> None:
+        unread = rereading.unread(self.tx, self.least)
+        self.left = [entry for entry in entries if unread and entry.stream_id and unread.has(entry.stream_id)]
+        entries = [entry for entry in entries if entry not in self.left]
         settled = intake.rejected_among(self.tx, [entry.source for entry in entries])
         # What was rejected stays rejected: its producer may have paid another way since (money-review I5).
         found = (self.candidate(entry) for entry in entries if entry.source not in settled)
@@ -277,7 +281,9 @@ class _Batch:
         moves.add_transitions(self.tx, transitions)
         # Before the holds, whose events come second.
         moves.add_events(self.tx, self.events)
-        self.told += recording.conclude(self.tx, self.parts, [_without_work(change) for change in holds])
+        # Nothing was sent, so there is nothing to look up: only a person moves it on.
+        unmoved = [replace(change, after=replace(change.after, work=None, due_at_ms=None)) for change in holds]
+        self.told += recording.conclude(self.tx, self.parts, unmoved)
         self.held = {change.before.id for change in holds}
 
     def reject(self, entry: Entry, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None) -> None:
@@ -364,33 +370,23 @@ class _Batch:
             tuple(self.repeated),
             tuple(entry.source for entry, _ in self.rejected),
             tuple(entry.source for entry in self.waiting),
+            tuple(entry.source for entry in self.left),
         )
 
 
-def _without_work(change: Change) -> Change:
-    """Nothing was sent, so there is nothing to look up: only a person moves it on."""
-    return replace(change, after=replace(change.after, work=None, due_at_ms=None))
+def _waiting_entry(job: intake.WaitingJob) -> Entry:
+    run, since_ms = run_of(job.door, job.source), job.first_seen_at_ms
+    return Entry(job.source, job.payload, job.door, job.envelope, waits_since_ms=since_ms, run=run)
 
 
 def retry_waiting(parts: Parts, *, limit: int) -> Taken:
     """Try waiting jobs again; after an hour they are rejected."""
     least = parts.tidemark.least()
     with parts.ledger.write() as tx:
-        due = intake.waiting_due(tx, limit=limit)
+        # What a restored ledger still has waiting may have ended before it was lost: the stream says how.
+        due = [] if rereading.unread(tx, least) else intake.waiting_due(tx, limit=limit)
         batch = _Batch(tx, parts, least)
-        batch.take(
-            [
-                Entry(
-                    job.source,
-                    job.payload,
-                    job.door,
-                    job.envelope,
-                    waits_since_ms=job.first_seen_at_ms,
-                    run=run_of(job.door, job.source),
-                )
-                for job in due
-            ]
-        )
+        batch.take([_waiting_entry(job) for job in due])
         still = {entry.source for entry in batch.waiting}
         intake.end_waiting(tx, [job.source for job in due if job.source not in still])
     recording.tell(parts, batch.told)
