@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,28 @@ def a_morning(corridor: Corridor) -> Backup:
     return backup
 
 
+def shows_what_it_knows(corridor: Corridor) -> None:
+    """Why, since when, what may be lost, and what MTN said of each payment: as JSON, and to a person."""
+    facts = say(corridor, "recover")
+    about, told = facts["recovery"], corridor.momo("recover").stdout
+    assert (facts["in_recovery"], about["why"], about["by"]) == (True, "behind", "recovery")
+    assert about["epoch"] == facts["ledger"]["epoch"] == 2
+    assert about["tide_found"] < about["tide_known"] <= facts["ledger"]["tide"]
+    # From the backup's last entry to the moment in which the restore was noticed.
+    lost_from, lost_until = (datetime.fromisoformat(about[name]) for name in ("lost_from", "lost_until"))
+    kept_until = corridor.count("SELECT max(accepted_at_ms) FROM payment WHERE idempotency_key = 'retried'")
+    assert kept_until <= lost_from.timestamp() * 1000 + 1_000
+    assert lost_from < lost_until
+    assert about["since"] == about["lost_until"]
+    outcomes: Counter[str] = Counter()
+    for one in about["payments"]:
+        outcomes[one["outcome"]] += one["payments"]
+    assert outcomes == {"adopted": 3, "unsent": 2}
+    assert "IN RECOVERY" in told
+    assert "a backup was restored" in told
+    assert f"between {about['lost_from']} and {about['lost_until']} may be lost" in told
+
+
 def comes_back(corridor: Corridor) -> None:
     """What an operator does, and what must be true before, during and after it."""
     before = sent(corridor)
@@ -99,9 +124,7 @@ def comes_back(corridor: Corridor) -> None:
     corridor.comes_to("new", State.ACCEPTED)
     assert corridor.momo("recover", "--release").returncode == 2
     corridor.until(lambda: may_be_released(corridor))
-    shown = corridor.momo("recover").stdout
-    assert "IN RECOVERY" in shown
-    assert "MTN" in shown
+    shows_what_it_knows(corridor)
     assert corridor.momo("doctor", "--offline").returncode == 1
     code, reasons = corridor.pumps[0].health()
     assert (code, reasons) == (200, [])
@@ -165,36 +188,48 @@ def test_with_redis_lost_as_well_the_file_knows(corridor: Corridor) -> None:
     comes_back(corridor)
 
 
-def test_an_empty_ledger_takes_the_lost_ones_place_by_a_persons_word_only(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    with a_corridor(tmp_path, environment=NAMESPACE) as corridor:
-        corridor.xadd_many([job(key) for key in ("a", "b")])
-        for key in ("a", "b"):
-            corridor.comes_to(key, State.SUCCESSFUL)
-        copies_follow(corridor)
-        url = f"sqlite:///{tmp_path / 'new.db'}"
+@pytest.fixture
+def new_ledger(request: pytest.FixtureRequest, corridor: Corridor, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty one, on the same kind of database as the corridor's."""
+    with ExitStack() as stack:
+        if corridor.ledger.engine.dialect.name == "sqlite":
+            url = f"sqlite:///{tmp_path / 'new.db'}"
+        else:
+            url = stack.enter_context(request.getfixturevalue("postgres_server").database())
         fresh = Ledger(url, SystemClock())
-        request.addfinalizer(fresh.close)
+        stack.callback(fresh.close)
         migrate(fresh)
+        # Whoever runs on it ends before its database does.
+        stack.callback(lambda: [process.kill() for process in corridor.processes])
         corridor.environment["MOMO_DATABASE_URL"] = url
-        alive = corridor.momo("recover", "--adopt-ledger", "--reason", "the old one is gone")
-        assert alive.returncode == 1
-        assert "lives" in alive.stderr
-        for process in corridor.processes:
-            process.kill()
-            process.environment["MOMO_DATABASE_URL"] = url
-        refused = corridor.momo("pump")
-        assert refused.returncode != 0
-        assert "--adopt-ledger" in refused.stdout + refused.stderr
-        adopted = say(corridor, "recover", "--adopt-ledger", "--reason", "the old one is gone")
-        assert adopted["in_recovery"]
-        corridor.ledger = fresh
-        for process in corridor.processes:
-            process.start()
-        corridor.until(lambda: may_be_released(corridor))
-        say(corridor, "recover", "--release", "--reason", "everything was at MTN")
-        for key in ("a", "b"):
-            corridor.comes_to(key, State.SUCCESSFUL)
-        corridor.books_agree()
-        corridor.consumer_agrees()
+        yield fresh
+
+
+def test_an_empty_ledger_takes_the_lost_ones_place_by_a_persons_word_only(
+    corridor: Corridor, new_ledger: Ledger
+) -> None:
+    corridor.xadd_many([job(key) for key in ("a", "b")])
+    for key in ("a", "b"):
+        corridor.comes_to(key, State.SUCCESSFUL)
+    copies_follow(corridor)
+    alive = corridor.momo("recover", "--adopt-ledger", "--reason", "the old one is gone")
+    assert alive.returncode == 1
+    assert "lives" in alive.stderr
+    for process in corridor.processes:
+        process.kill()
+        process.environment["MOMO_DATABASE_URL"] = corridor.environment["MOMO_DATABASE_URL"]
+    refused = corridor.momo("pump")
+    assert refused.returncode != 0
+    assert "--adopt-ledger" in refused.stdout + refused.stderr
+    adopted = say(corridor, "recover", "--adopt-ledger", "--reason", "the old one is gone")
+    assert (adopted["in_recovery"], adopted["recovery"]["why"]) == (True, "by_person")
+    assert (adopted["recovery"]["detail"], adopted["recovery"]["lost_from"]) == ("the old one is gone", None)
+    corridor.ledger = new_ledger
+    for process in corridor.processes:
+        process.start()
+    corridor.until(lambda: may_be_released(corridor))
+    say(corridor, "recover", "--release", "--reason", "everything was at MTN")
+    for key in ("a", "b"):
+        corridor.comes_to(key, State.SUCCESSFUL)
+    corridor.books_agree()
+    corridor.consumer_agrees()

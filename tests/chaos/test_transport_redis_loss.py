@@ -161,12 +161,14 @@ def test_a_wrong_password_for_a_while_ends_no_worker(valkey, tmp_path):
         assert worker.alive()
 
 
-def test_a_sentinel_failover_is_followed_within_seconds(tmp_path):
+# As in production, and as the standard command starts a worker: with remote control there are more channels to follow.
+@pytest.mark.parametrize("options", [{}, TALKATIVE], ids=["as in production", "with remote control"])
+def test_a_sentinel_failover_is_followed_within_seconds(tmp_path, options):
     servers = SentinelSet(tmp_path / "servers")
     names = ["a", "b"]
     try:
         servers.start()
-        with a_worker(servers.url, tmp_path / "w", **TALKATIVE) as (worker, sender):
+        with a_worker(servers.url, tmp_path / "w", **options) as (worker, sender):
             for name in names:
                 sender.send(name, 4)
             all_started(worker, names)
