@@ -13,6 +13,7 @@ from tests.simulation.checkers import (
     endings,
     entries,
     finals,
+    given_up,
     liveness,
     mtn_said,
     one_movement,
@@ -56,6 +57,7 @@ CHECKERS: tuple[ModuleType, ...] = (
     pace,
     taken,
     open_prompts,
+    given_up,
 )
 
 

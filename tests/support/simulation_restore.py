@@ -26,8 +26,9 @@ _LOSSES = ((1.2, 6.0), (6.0, 60.0), (60.0, 400.0))
 _HASTY = 0.1
 _LIVES_SECONDS = 6.0
 _SENDS_UNSENT = 0.5
-#: How many payments a person cancels after a restore, at most.
+#: How many payments a person cancels between a copy and its restore, and after it, and how many jobs come again, at most.
 _CLEARED_MAX = 12
+_SENT_AGAIN_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class Restores:
             lost = self.rng.uniform(*self.rng.choice(_LOSSES))
             world.scheduler.after(copied, lambda number=number: self._copy(number))
             world.scheduler.after(copied + lost, self._restore)
+            for _ in range(self.rng.randint(0, _CLEARED_MAX)):
+                # A decision that will be lost with the ledger.
+                world.scheduler.after(self.rng.uniform(copied, copied + lost), self._give_up)
 
     # ---- the tide ---------------------------------------------------------------------------------------------------
 
@@ -154,13 +158,26 @@ class Restores:
         self._forget_pauses(backup.made_at)
         world.scheduler.after(self.rng.uniform(1.0, 900.0), self._release)
         for _ in range(self.rng.randint(0, _CLEARED_MAX)):
-            world.scheduler.after(self.rng.uniform(5.0, 1200.0), self._clear_the_desk)
+            world.scheduler.after(self.rng.uniform(5.0, 1200.0), self._give_up)
+        self._send_again(backup.made_at)
 
-    def _clear_the_desk(self) -> None:
-        """Somebody cancels what the recovery put there, or what waits to be sent: what the lost ledger paid isn't theirs to give up."""
+    def _send_again(self, made_at: float) -> None:
+        """Producers that wait for a word say the same again, just when the stream is read again: one is before the other."""
+        world = self.world
+        lost = [
+            one.job
+            for one in world.people.sent
+            if one.at >= made_at and one.job and one.source not in world.consumer.rejections
+        ]
+        for job in self.rng.sample(lost, min(len(lost), self.rng.randint(0, _SENT_AGAIN_MAX))):
+            world.count("the same job while its stream is read again")
+            world.scheduler.after(self.rng.uniform(0.0, 10.0), lambda job=job: world.people.send(job))
+
+    def _give_up(self) -> None:
+        """Somebody cancels what lies on the desk or waits to be sent: what the lost ledger paid isn't theirs to give up."""
         waiting = self.world.rows("SELECT id FROM payment WHERE state IN ('held', 'accepted') ORDER BY id")
         if waiting and self.world.faults_on:
-            self.world.count("the desk is cleared after a restore")
+            self.world.count("given up before a restore" if not self.done else "given up after a restore")
             self.world.people.cancel(self.rng.choice(waiting))
 
     def newest_copy(self) -> Copy | None:

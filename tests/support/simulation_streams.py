@@ -169,6 +169,8 @@ class SimulatedConsumer:
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
     rejections: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    #: When it first heard of each payment that it was cancelled.
+    cancelled_at: dict[str, float] = field(default_factory=dict)
     arrived: int = 0
     doubled: int = 0
     _ids: set[str] = field(default_factory=set)
@@ -192,6 +194,8 @@ class SimulatedConsumer:
         if event["type"] == "momo.job.rejected":
             self.rejections[event["subject"]].add(event["id"])
             return
+        if event["type"] == "momo.payment.cancelled":
+            self.cancelled_at.setdefault(event["subject"], self.stream.world.scheduler.now)
         if event["type"] == "momo.payment.accepted":
             self.accepted.add(event["subject"])
         place = (data["epoch"], data["sequence"])
