@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.support.ledger_world import NAMESPACE, a_world, an_account, an_entry
+from tests.support.ledger_world import NAMESPACE, a_job, a_world, an_account, an_entry
 from tests.support.restored import HOUR, KNOWN_BY, Mtn, Restored, lost, stream_entry, unnoticed
 
 from momo_worker.commons.tidemark import Tidemark
@@ -376,7 +376,7 @@ def test_a_409_to_a_first_send_after_a_restore_is_adopted_and_its_later_attempts
     restored.release()
     # Accepted by the command line and paid at the second attempt in the lost time; its producer sends it again.
     restored.mtn.has |= {restored.reference("k", 1): Status.FAILED, restored.reference("k", 2): Status.SUCCESSFUL}
-    (found,) = world.accept("k")
+    (found,) = world.take(an_entry(a_job("k"), "command_line:1")).accepted
     world.send([found])
     payment = world.payment(found)
     assert (payment.state, payment.due_at_ms) == (State.PENDING, None)

@@ -10,6 +10,7 @@ _AFTER = "payment/after_restore.py"
 _TESTS = "tests/ledger/test_recovery.py::"
 _LATER = "tests/ledger/test_recovery_again.py::"
 _REFUNDS = "tests/ledger/test_recovery_refunds.py::"
+_FIRST_SENDS = "tests/ledger/test_recovery_first_sends.py::"
 _UNNOTICED = "tests/ledger/test_recovery_unnoticed.py::"
 _DOORS = "tests/integration/test_steps_recovering.py::"
 _BEYOND = (
@@ -469,6 +470,46 @@ MUTATIONS = (
         "    \"OR (state = 'cancelled' AND state_since_ms >= :lost_from)) ORDER BY id LIMIT :limit\"\n",
         "    \"OR (state = 'cancelled' AND state_since_ms < :lost_from AND id < '')) ORDER BY id LIMIT :limit\"\n",
         tests=f"{_UNNOTICED}test_what_was_cancelled_by_a_process_that_knew_nothing_is_asked_about",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "sent_before_mtn_was_asked",
+        _RULE,
+        "what the lost ledger may have known, and was accepted after the list was made, isn't sent before MTN was asked about it",
+        "steps/submission.py",
+        "        if instead is None and payment.id in unasked:\n",
+        "        if instead is None and payment.id in unasked and payment.sends:\n",
+        tests=f"{_FIRST_SENDS}test_one_that_nobody_listed_at_its_acceptance_is_asked_about_at_its_claim",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "accepted_late_and_not_listed",
+        _RULE,
+        "... and is on the list from its acceptance on, so that the release waits for it",
+        "ledger/asked_first.py",
+        "    recovery.look_for(tx, found.id, old)\n",
+        "    recovery.look_for(tx, found.id, old[:0])\n",
+        tests=f"{_FIRST_SENDS}test_a_refund_that_is_accepted_before_the_release_is_counted_and_asked_about_before_it",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "rows_of_restored_runs_sent_unasked",
+        _RULE,
+        "... and so is a row of a run that was there before the restore",
+        "ledger/asked_first.py",
+        "        if payment.run in runs or _is_old(found, payment)",
+        "        if _is_old(found, payment)",
+        tests=f"{_FIRST_SENDS}test_rows_of_a_run_that_was_there_before_the_restore_are_asked_about_before_they_are_sent",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "earlier_entry_of_a_key_overlooked",
+        _RULE,
+        "a key that a door took in before the reading came to its earlier entry is as old as that one",
+        "steps/intake.py",
+        "        met = {one.payment.id: one.entry.source for one in candidates if one.entry.again}\n",
+        "        met = {one.payment.id: one.entry.source for one in candidates if one.entry.poison}\n",
+        tests=f"{_FIRST_SENDS}test_a_key_that_comes_once_more_is_as_old_as_its_earlier_entry",
         beyond=_BEYOND,
     ),
 )

@@ -25,7 +25,7 @@ from momo_worker.commons.new_payment import (
     taken_in,
 )
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, intake, moves, outbox, rereading
+from momo_worker.ledger import asked_first, installation, intake, moves, outbox, rereading
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.deciding import put_on_desk
 from momo_worker.payment.envelope import fields_of_envelope
@@ -221,6 +221,8 @@ class _Batch:
 
     def answer_known(self, candidates: Sequence[_Candidate]) -> None:
         known = moves.read(self.tx, sorted({candidate.payment.id for candidate in candidates}))
+        met = {one.payment.id: one.entry.source for one in candidates if one.entry.again}
+        asked_first.met_again(self.tx, known, met, within_ms=self.parts.rules.recovery_adopt_ms)
         for candidate in candidates:
             first = known.get(candidate.payment.id)
             if first is None:
@@ -279,6 +281,8 @@ class _Batch:
                     )
                 )
         moves.add_transitions(self.tx, transitions)
+        waited = [(one.payment, one.entry.waits_since_ms) for one in self.accepted]
+        asked_first.accepted_late(self.tx, waited, within_ms=self.parts.rules.recovery_adopt_ms)
         # Before the holds, whose events come second.
         moves.add_events(self.tx, self.events)
         # Nothing was sent, so there is nothing to look up: only a person moves it on.

@@ -14,7 +14,7 @@ from momo_worker.commons import noticing, prompts, recording, run_pausing, signa
 from momo_worker.commons.objection import Answer, Objection
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
-from momo_worker.ledger import installation, moves, recovery, runs, stops, work
+from momo_worker.ledger import asked_first, installation, moves, recovery, runs, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
 from momo_worker.payment import after_look, after_send, operator
@@ -139,12 +139,17 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
     # Of all: one that came back with an answer to a lost claim is in the store though this ledger counts no send of it.
     stored = moves.attempts_of(tx, ids)
     references = _refund_references(tx, due)
-    least = first_fence(installation.epoch(tx))
+    epoch = installation.epoch(tx)
+    least = first_fence(epoch)
+    unasked = asked_first.waiting_for_word(tx, due, epoch, within_ms=parts.rules.recovery_adopt_ms)
     changes: list[Change] = []
     going: list[_Going] = []
     for payment in due:
         current = [send for send in sends[payment.id] if send.attempt == payment.attempt]
         instead = _instead_of_sending(tx, parts, payment, current)
+        if instead is None and payment.id in unasked:
+            # After a restore a first send waits for the search, which may find it at MTN or put it on the desk.
+            instead = Change(payment, payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE))
         if instead is not None:
             changes.append(instead)
             continue

@@ -1,0 +1,292 @@
+"""After a restore: what is accepted late, although the lost ledger may have known it, is asked about before its first send; on both databases."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.support.ledger_world import NAMESPACE, World, a_job, an_entry
+from tests.support.restored import HOUR, SETTLED_SECONDS, Restored, lost, stream_entry
+from tests.support.run_office import NAME, a_file, an_office, people
+
+from momo_worker.ledger import recovery as book
+from momo_worker.payment.operator import By
+from momo_worker.payment.payment import Payment
+from momo_worker.payment.reference import reference_id
+from momo_worker.payment.transitions import HeldCause, State
+from momo_worker.payment.verdict import Status
+from momo_worker.runs.releasing import resume_run
+from momo_worker.steps import intake, operator, recovery, recovery_search
+
+
+def a_refund(key: str, source: str) -> intake.Entry:
+    fields = {"operation": "refund", "idempotency_key": key, "amount": "5", "currency": "UGX", "refund_of": "c"}
+    return an_entry(fields, source)
+
+
+def refund_reference(attempt: int) -> str:
+    return reference_id(NAMESPACE, "default", "refund", "again", attempt)
+
+
+def asked(restored: Restored) -> None:
+    """The searches that are due, now and when a 404 counts."""
+    for wait in (0.0, SETTLED_SECONDS):
+        restored.world.clock.on(wait)
+        while recovery_search.search(restored.world.parts):
+            pass
+
+
+def sends_what_is_due(world: World, payment_id: str) -> list[str]:
+    """A pump releases and a worker claims, now and once what waits is due again; what left for MTN."""
+    before = len(world.mtn.left)
+    for _ in range(3):
+        world.release()
+        world.send([payment_id])
+        world.clock.on(61)
+    return world.mtn.references()[before:]
+
+
+def refund_waits(restored: Restored) -> None:
+    """Collected and refunded by the lost ledger; what comes back is the collection, and its refund waits for it."""
+    world = restored.world
+    (found,) = world.accept("c", operation="collect")
+    collected = {reference_id(NAMESPACE, "default", "collect", "c", 1): Status.PENDING}
+    lost(restored, lambda: restored.mtn.has.update(collected))
+    restored.reread(a_refund("again", "momo:jobs/300-0"))
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+    assert world.rows("SELECT source FROM waiting_job") == ["momo:jobs/300-0"]
+
+
+def collection_succeeds(restored: Restored) -> None:
+    """MTN says so, and a pump tries what waits."""
+    world = restored.world
+    found = world.payment(world.id_of("c"))
+    restored.mtn.has[found.reference_id] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(found.id).state is State.SUCCESSFUL)
+    world.clock.on(60)
+    intake.retry_waiting(world.parts, limit=10)
+
+
+def refund_accepted_after_the_release(restored: Restored) -> str:
+    refund_waits(restored)
+    assert restored.release().done
+    collection_succeeds(restored)
+    return restored.world.id_of("again")
+
+
+def released_by_person(world: World, payment_id: str) -> Payment:
+    found = operator.release(world.parts, payment_id, by=By("eve", "compared with the statement"))
+    assert found is not None
+    assert found.refused is None
+    return found.payment
+
+
+# ---- what waited while the jobs were read again ---------------------------------------------------------------------------
+
+
+def test_a_refund_that_waited_is_not_sent_before_mtn_was_asked_and_then_a_person_decides(restored: Restored) -> None:
+    """It may have been cancelled in the lost time, and nobody but a person knows."""
+    world = restored.world
+    found = refund_accepted_after_the_release(restored)
+    assert sends_what_is_due(world, found) == []
+    asked(restored)
+    assert (world.payment(found).state, world.payment(found).held_cause) == (State.HELD, HeldCause.RECOVERY)
+    assert restored.outcomes()[found] == "unsent"
+
+    released_by_person(world, found)
+    assert sends_what_is_due(world, found) == [refund_reference(1)]
+
+
+def test_a_refund_that_waited_and_was_paid_as_a_later_attempt_is_not_paid_twice(restored: Restored) -> None:
+    """Attempt 1 was refused and left no trace at MTN; a person's retry paid attempt 2."""
+    world = restored.world
+    found = refund_accepted_after_the_release(restored)
+    restored.mtn.has[refund_reference(2)] = Status.SUCCESSFUL
+    assert sends_what_is_due(world, found) == []
+    asked(restored)
+    assert (world.payment(found).state, world.payment(found).attempt) == (State.PENDING, 2)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert refund_reference(1) not in restored.mtn.has
+
+
+def test_one_that_nobody_listed_at_its_acceptance_is_asked_about_at_its_claim(restored: Restored) -> None:
+    world = restored.world
+    found = refund_accepted_after_the_release(restored)
+    world.write("DELETE FROM search WHERE payment_id = :id", id=found)
+    assert sends_what_is_due(world, found) == []
+    assert restored.outcomes()[found] is None
+
+
+def test_a_refund_that_is_accepted_before_the_release_is_counted_and_asked_about_before_it(restored: Restored) -> None:
+    world = restored.world
+    refund_waits(restored)
+    collection_succeeds(restored)
+    found = world.id_of("again")
+    assert restored.outcomes().get(found, "not on the list") is None
+    refused = restored.release()
+    assert (refused.done, refused.waits.searches) == (False, 1)
+    asked(restored)
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    assert restored.release(send_unsent=True).let_go == 1
+    assert sends_what_is_due(world, found) == [refund_reference(1)]
+
+
+def test_a_job_that_waited_since_before_the_restore_is_asked_about_though_no_stream_names_it(
+    restored: Restored,
+) -> None:
+    """The lost ledger may have accepted it, retried it and paid attempt 2."""
+    world = restored.world
+    waits = an_entry(a_job("k", account="later"), "command_line:1")
+    world.take(waits)
+    assert world.rows("SELECT source FROM waiting_job") == ["command_line:1"]
+    lost(restored, lambda: None)
+    restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+    restored.reread()
+    restored.search()
+    assert restored.release().done
+    # In this world no account can be added; the job names one that is there now.
+    world.write("UPDATE waiting_job SET payload = :payload", payload=an_entry(a_job("k")).payload)
+    world.clock.on(HOUR / 2)
+    intake.retry_waiting(world.parts, limit=10)
+    found = world.id_of("k")
+    assert sends_what_is_due(world, found) == []
+    asked(restored)
+    assert (world.payment(found).state, world.payment(found).attempt) == (State.PENDING, 2)
+
+
+# ---- a key that comes once more while the stream is read ------------------------------------------------------------------
+
+
+def key_is_faster_than_the_reading(restored: Restored, second: str, *, listed: bool = False) -> str:
+    """Its producer sends the key once more, and a door takes that in before the reading comes to the earlier entry."""
+    world = restored.world
+    lost(restored, lambda: None)
+    reading = recovery.next_reading(world.parts, stream_end="300-0", stream_begin=None)
+    assert reading is not None
+    (found,) = world.take(stream_entry("k", 301) if second == "stream" else an_entry(a_job("k"), second)).accepted
+    earlier = replace(stream_entry("k", 300), door=intake.AGAIN)
+    if listed:
+        recovery.note_read(world.parts, reading, None, 0)
+        while recovery.list_payments(world.parts):
+            pass
+        assert restored.outcomes() == {}
+    assert intake.take_in(world.parts, [earlier]).repeated == (found,)
+    if not listed:
+        recovery.note_read(world.parts, reading, "300-0", 1)
+        recovery.note_read(world.parts, reading, None, 0)
+    return found
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("second", ["stream", "command_line:1"])
+def test_a_key_that_comes_once_more_is_as_old_as_its_earlier_entry(
+    restored: Restored, second: str, listed: bool
+) -> None:
+    world = restored.world
+    found = key_is_faster_than_the_reading(restored, second, listed=listed)
+    restored.search()
+    assert restored.outcomes() == {found: "unsent"}
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    assert restored.release().done
+    assert sends_what_is_due(world, found) == []
+
+    released_by_person(world, found)
+    assert sends_what_is_due(world, found) == [restored.reference("k", 1)]
+
+
+def test_a_key_that_comes_once_more_and_was_paid_as_a_later_attempt_is_found(restored: Restored) -> None:
+    world = restored.world
+    found = key_is_faster_than_the_reading(restored, "stream")
+    restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+    assert restored.release().done
+    assert world.mtn.left == []
+
+
+# ---- rows of runs -----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_a_run_that_was_there_before_the_restore_are_asked_about_before_they_are_sent(
+    world: World, restored: Restored
+) -> None:
+    """The lost ledger fed them; of one attempt 1 left no trace, and a retry paid attempt 2."""
+    office = an_office(world)
+    run = office.released(a_file(*people(2)))
+    feeder = office.feeder()
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    assert restored.release().done
+    resume_run(world.parts, "default", NAME, reason="compared", by="boss")
+    world.clock.on(60)
+    assert feeder.feed() == 2
+    first, second = world.rows("SELECT id FROM payment WHERE run = :run ORDER BY source", run=run.id)
+    retried = reference_id(NAMESPACE, "default", "disburse", world.payment(first).idempotency_key, 2)
+    restored.mtn.has[retried] = Status.SUCCESSFUL
+    world.turn()
+    assert world.mtn.left == []
+
+    asked(restored)
+    assert (world.payment(first).state, world.payment(first).attempt) == (State.PENDING, 2)
+    assert restored.outcomes() == {first: "adopted", second: "stands"}
+    # People have signed and resumed the run: what MTN doesn't know goes out without another word.
+    world.turn()
+    assert world.mtn.references() == [world.payment(second).reference_id]
+
+
+def test_rows_of_a_run_that_was_imported_after_the_restore_are_sent_at_once(world: World, restored: Restored) -> None:
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    assert restored.release().done
+    world.clock.on(60)
+    office = an_office(world)
+    office.released(a_file(*people(2)))
+    office.feeder().feed()
+    world.turn()
+    assert len(world.mtn.left) == 2
+    assert (world.mtn.looked, restored.outcomes()) == ([], {})
+
+
+# ---- what has no past -----------------------------------------------------------------------------------------------------
+
+
+def no_restore(_: Restored) -> None:
+    """A ledger that was never lost."""
+
+
+def over_lately(restored: Restored) -> None:
+    lost(restored, lambda: None)
+    restored.reread(stream_entry("other", 300))
+    restored.search()
+    assert restored.release().done
+
+
+@pytest.mark.parametrize("before", [no_restore, over_lately])
+@pytest.mark.parametrize("source", ["momo:jobs/301-0", "command_line:1"])
+def test_what_came_after_the_restore_is_sent_at_once_and_nobody_asks(
+    restored: Restored, before: Callable[[Restored], Any], source: str
+) -> None:
+    world = restored.world
+    before(restored)
+    world.clock.on(1)
+    looked = len(world.mtn.looked)
+    (found,) = world.take(an_entry(a_job("k"), source)).accepted
+    world.release()
+    world.send([found])
+    assert world.mtn.references()[-1] == restored.reference("k", 1)
+    assert len(world.mtn.looked) == looked
+    assert found not in restored.outcomes()
+
+
+def test_a_week_later_nobody_is_asked_any_more(restored: Restored) -> None:
+    world = restored.world
+    found = refund_accepted_after_the_release(restored)
+    world.write("DELETE FROM search WHERE payment_id = :id", id=found)
+    world.write("UPDATE payment SET not_after_ms = not_after_ms + 900000000 WHERE id = :id", id=found)
+    world.clock.on(8 * 24 * HOUR)
+    assert sends_what_is_due(world, found) == [refund_reference(1)]
+    with world.ledger.read() as tx:
+        assert book.latest(tx) is not None

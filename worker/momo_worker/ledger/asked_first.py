@@ -1,0 +1,94 @@
+"""Which payments MTN is asked about before their first send, in the week after a restore: payments come in, whose send waits goes out. Sends nothing.
+
+What was there when a recovery made its list is on it. Here comes what was accepted later, although the lost ledger may have known it:
+jobs that waited, a key whose earlier entry is read again, rows of runs. Sent at once, a cancelled one would be paid, and one that was
+paid as a later attempt would be paid twice, where attempt 1 left no trace at MTN.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam, text
+
+from momo_worker.ledger import recovery
+from momo_worker.ledger.engine import Tx
+from momo_worker.payment.payment import Payment
+from momo_worker.payment.transitions import State
+
+_FIRST_EPOCH = 1
+_OUTCOMES = text(
+    "SELECT payment_id, outcome FROM search WHERE recovery_id = :recovery AND payment_id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+_RUNS_BEFORE = text("SELECT id FROM run WHERE id IN :ids AND imported_at_ms < :began").bindparams(
+    bindparam("ids", expanding=True)
+)
+# An unsent payment's entry is the earlier one from now on: whoever asks what the lost ledger may have known goes by it.
+_CAME_BEFORE = text("UPDATE payment SET source = :source WHERE id = :id AND state = 'accepted' AND sends = 0")
+
+
+def waiting_for_word(tx: Tx, payments: Sequence[Payment], epoch: int, *, within_ms: int) -> set[str]:
+    """Of payments that are about to be sent, those that MTN must be asked about before, or is being asked about; puts them on the list.
+
+    Who was on the list and whose search has ended was decided on, by MTN's word or by a person. `epoch` is the ledger's: every recovery
+    raises it, so that one that was never lost is asked nothing more at its claims.
+    """
+    unsent = [payment for payment in payments if _is_unsent(payment)]
+    found = _lately(tx, within_ms) if unsent and epoch > _FIRST_EPOCH else None
+    if found is None:
+        return set()
+    values = {"recovery": found.id, "ids": [payment.id for payment in unsent]}
+    outcomes = {row[0]: row[1] for row in tx.conn.execute(_OUTCOMES, values)}
+    unlisted = [payment.id for payment in unsent if payment.id not in outcomes and _is_old(found, payment)]
+    recovery.look_for(tx, found.id, unlisted)
+    return {*unlisted, *(payment_id for payment_id, outcome in outcomes.items() if outcome is None)}
+
+
+def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]], *, within_ms: int) -> None:
+    """Payments that were just accepted, with the moment since which their jobs had waited: what the lost ledger may have known is looked for.
+
+    So `momo recover` counts them before the release, and a run's rows are asked about while they wait for their turn.
+    """
+    doubtful = [(payment, since_ms) for payment, since_ms in accepted if since_ms is not None or payment.run]
+    found = _lately(tx, within_ms) if doubtful else None
+    if found is None:
+        return
+    runs = _runs_before(tx, {payment.run for payment, _ in doubtful if payment.run}, found)
+    old = [
+        payment.id
+        for payment, since_ms in doubtful
+        if payment.run in runs or _is_old(found, payment) or (since_ms is not None and since_ms < found.began_at_ms)
+    ]
+    recovery.look_for(tx, found.id, old)
+
+
+def met_again(tx: Tx, known: Mapping[str, Payment], sources: Mapping[str, str], *, within_ms: int) -> None:
+    """Known payments that are met once more by entries that are read again, whose sources come by payment: the lost ledger may have known them.
+
+    A producer that sent its key once more was faster at a door than the reading; what it began is as old as its earlier entry.
+    """
+    unsent = [known[each] for each in sorted(known) if each in sources and _is_unsent(known[each])]
+    found = _lately(tx, within_ms) if unsent else None
+    if found is None:
+        return
+    for payment in (each for each in unsent if not _is_old(found, each)):
+        if tx.conn.execute(_CAME_BEFORE, {"id": payment.id, "source": sources[payment.id]}).rowcount:
+            recovery.look_for_anew(tx, found.id, payment.id)
+
+
+def _lately(tx: Tx, within_ms: int) -> recovery.Recovery | None:
+    found = recovery.latest(tx)
+    return None if found is None or tx.now_ms - found.began_at_ms >= within_ms else found
+
+
+def _is_unsent(payment: Payment) -> bool:
+    return payment.state is State.ACCEPTED and not payment.sends
+
+
+def _is_old(found: recovery.Recovery, payment: Payment) -> bool:
+    return found.is_old(payment.state, payment.accepted_at_ms, payment.source)
+
+
+def _runs_before(tx: Tx, runs: set[str], found: recovery.Recovery) -> set[str]:
+    """Those of these runs that were there before the restore: the lost ledger may have paid their rows, and tried them again."""
+    if not runs:
+        return set()
+    return set(tx.conn.execute(_RUNS_BEFORE, {"ids": sorted(runs), "began": found.began_at_ms}).scalars())
