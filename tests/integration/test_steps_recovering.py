@@ -1,26 +1,31 @@
 """A recovery on a real Valkey: which jobs the pump reads again from the stream, and that results leave again after the restore."""
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from tests.support.factories import not_found, successful
-from tests.support.ledger_world import NAMESPACE, World, a_job
+from tests.support.ledger_world import NAMESPACE, World, a_job, an_account, an_entry
 
+from momo_worker.commons.parts import Parts
+from momo_worker.ledger import intake as ledger_intake
 from momo_worker.ledger import recovery as book
 from momo_worker.payment.events import rejection_event
 from momo_worker.payment.rules import DAY, HOUR
 from momo_worker.payment.transitions import State
 from momo_worker.pump.main import Doors
 from momo_worker.pump.recovering import Recovering
-from momo_worker.steps import recovery
+from momo_worker.steps import intake, recovery
 from momo_worker.steps.relay import LEASE_MS, Relay
-from momo_worker.streams import JOBS, RESULTS, JobsStream, ResultsStream
+from momo_worker.streams import JOBS, RESULTS, FencedError, JobsStream, ResultsStream, StreamEntry
 
 
 @pytest.fixture
@@ -175,7 +180,8 @@ def test_a_pump_that_knew_a_recovery_speaks_and_reads_anew_in_the_next_though_it
     assert world.count("payment") == 0
     (again,) = world.rejections()
     assert again["errors"][0]["reason"] == "was rejected before the ledger was restored: isn't failed"
-    assert world.rows("SELECT fence FROM relay_partition WHERE partition = 3") == [17]
+    # Above what Redis had seen, for a relay of the lost ledger may sleep with a higher one in its hand.
+    assert world.rows("SELECT fence FROM relay_partition WHERE partition = 3") == [1_017]
 
 
 def test_what_the_stream_told_since_the_ledgers_last_entry_is_told_again_also_where_it_is_successful_and_stays_so(
@@ -204,3 +210,164 @@ def test_what_the_stream_told_since_the_ledgers_last_entry_is_told_again_also_wh
     again = world.events(paid)[-1]
     assert (again["id"], again["data"]["epoch"], event["data"]["epoch"]) == (event["id"], epoch, 1)
     assert world.rows("SELECT payment_id FROM outbox WHERE published_at_ms IS NULL") == [paid]
+
+
+# ---- when reading fails, and who reads ----------------------------------------------------------------------------------
+
+
+class Away(JobsStream):
+    """Redis goes away between two questions."""
+
+    away = True
+
+    def between(self, after: str, until: str, *, count: int) -> list[StreamEntry]:
+        if self.away:
+            raise redis.ConnectionError("connection reset by peer")
+        return super().between(after, until, count=count)
+
+
+def reading_fails(world: World, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, by: str) -> Callable[[], None]:
+    """A pump whose reading fails again and again, by either server; what comes back lets it work again."""
+    stream = Away(client)
+    pump = Recovering(world.parts, stream, ResultsStream(client))
+    stream.away = by == "redis"
+
+    def full(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patched:
+        if by != "redis":
+            patched.setattr(ledger_intake, "add_payments", full)
+        if by == "the ledger, and for good":
+            patched.setattr(recovery, "give_back", full)
+        for _ in range(7):
+            world.clock.on(recovery.ALONE_MS / 1000)
+            with pytest.raises((redis.RedisError, OperationalError)):
+                pump.run()
+    stream.away = False
+
+    def goes_on() -> None:
+        for _ in range(3):
+            pump.run()
+
+    return goes_on
+
+
+@pytest.mark.parametrize("by", ["redis", "the ledger", "the ledger, and for good"])
+def test_however_often_redis_or_the_ledger_fails_a_reading_no_entry_is_taken_for_poison(
+    world: World, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """What fails four times on end has ended nobody: the lost ledger may have paid it."""
+    lost_from = world.clock.at_ms
+    for number, key in enumerate(("first", "second")):
+        add(client, lost_from + number, key)
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+
+    reading_fails(world, client, monkeypatch, by)()
+
+    assert world.rejections() == []
+    assert sorted(world.rows("SELECT idempotency_key FROM payment")) == ["first", "second"]
+
+
+def test_pumps_that_meet_at_one_reading_reject_nothing(
+    world: World, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost_from = world.clock.at_ms
+    for number in range(4):
+        add(client, lost_from + number, f"k{number}")
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+    pumps = [a_pump(world.beside(), client) for _ in range(6)]
+    first, others = pumps[0], pumps[1:]
+    take_in = intake.take_in
+
+    def meanwhile(parts: Parts, entries: list[intake.Entry]) -> intake.Taken:
+        """All the others come while the first holds what it has read."""
+        monkeypatch.setattr(intake, "take_in", take_in)
+        assert [other.run() for other in others] == [0] * len(others)
+        return take_in(parts, entries)
+
+    monkeypatch.setattr(intake, "take_in", meanwhile)
+    for pump in (first, *others, *others):
+        pump.run()
+
+    assert (world.count("payment"), world.rejections()) == (4, [])
+
+
+def test_a_recovery_that_begins_in_the_middle_of_a_pass_is_read_only_with_what_was_told_before_it(
+    world: World, client: redis.Redis
+) -> None:
+    begun = world.clock.at_ms
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=begun)
+    pump = a_pump(world, client)
+
+    class Meanwhile(JobsStream):
+        """A person says more of the restore, after the pump has asked which recovery there is."""
+
+        def ends(self) -> tuple[str | None, str]:
+            if not client.exists(JOBS):
+                add(client, begun + 100, "rejected")
+                told_on_the_stream(client, begun + 200, f"{JOBS}/{begun + 100}-0")
+                recovery.begin_by_person(world.parts, [], actor="ada", reason="earlier", since_ms=begun - HOUR)
+            return super().ends()
+
+    pump.jobs = Meanwhile(client)
+    assert pump.run() == 0
+    assert world.rows("SELECT jobs_tries FROM recovery WHERE is_open = 1") == [0]
+    for _ in range(3):
+        pump.run()
+
+    assert world.count("payment") == 0
+    assert len(world.rejections()) == 1
+
+
+# ---- what was told ------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_waits_since_long_before_and_was_told_as_rejected_is_rejected(
+    world: World, client: redis.Redis
+) -> None:
+    """It stands on the stream long before what is read again."""
+    source = f"{JOBS}/{world.clock.at_ms}-0"
+    world.take(an_entry(a_job("k", account="tomorrow"), source))
+    world.clock.on(5 * HOUR / 1000)
+    lost_from = world.clock.at_ms
+    told_on_the_stream(client, lost_from + 5, source)
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+    pump = a_pump(world, client)
+    world.parts = replace(world.parts, accounts={"tomorrow": replace(an_account(), name="tomorrow")})
+    for _ in range(3):
+        pump.run()
+    world.clock.on(HOUR / 1000)
+
+    assert intake.retry_waiting(world.parts, limit=10).accepted == ()
+
+    assert (world.count("waiting_job"), world.count("payment"), len(world.rejections())) == (0, 0, 1)
+
+
+def test_what_isnt_ours_on_the_results_stream_is_passed_over_and_told(world: World, client: redis.Redis) -> None:
+    lost_from = world.clock.at_ms
+    add(client, lost_from, "rejected")
+    strange = (b"\xff\xfe", b"{", b"[]", b'"x"', b'{"type": "momo.job.rejected", "subject": "x"}', b"[" * 100_000)
+    for number, body in enumerate(strange):
+        client.xadd(RESULTS, {"event": body}, id=f"{lost_from + 1}-{number}")
+    told_on_the_stream(client, lost_from + 5, f"{JOBS}/{lost_from}-0")
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup", since_ms=lost_from)
+    pump = a_pump(world, client)
+    with capture_logs() as logs:
+        for _ in range(3):
+            pump.run()
+
+    assert [line["count"] for line in logs if line.get("action") == "passed_over"] == [len(strange)]
+    assert (world.count("payment"), len(world.rejections())) == (0, 1)
+
+
+def test_a_relay_of_the_lost_ledger_that_slept_tells_nothing_behind_the_pumps_back(
+    world: World, client: redis.Redis
+) -> None:
+    results = ResultsStream(client)
+    results.append({3: 17}, None, ["told before"])
+    recovery.begin_by_person(world.parts, [], actor="ada", reason="a backup")
+    a_pump(world, client).run()
+    with pytest.raises(FencedError):
+        results.append({3: 18}, None, ["told by one that slept"])
+    assert client.xlen(RESULTS) == 1

@@ -138,6 +138,17 @@ def test_a_refund_of_what_the_restore_took_away_waits_and_is_not_rejected(restor
     assert len(intake.retry_waiting(world.parts, limit=10).accepted) == 1
 
 
+def test_a_refund_by_the_command_line_waits_too(restored: Restored) -> None:
+    """No stream says later what became of it, so it is taken in at once."""
+    world = restored.world
+    restored.backup()
+    collected(restored, an_entry(job("till", operation="collect"), "momo:jobs/100-0"))
+    unnoticed(restored, KNOWN_BY[0])
+    fields = {"operation": "refund", "idempotency_key": "back", "amount": "5", "currency": "UGX", "refund_of": "till"}
+    taken = world.take(an_entry(fields, "command_line:1"))
+    assert (taken.waiting, world.rejections()) == (("command_line:1",), [])
+
+
 def test_a_job_that_waits_for_its_account_goes_on_waiting(restored: Restored) -> None:
     world = restored.world
     world.take(an_entry(job("k", account="tomorrow"), "momo:jobs/100-0"))

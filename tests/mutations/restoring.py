@@ -12,6 +12,7 @@ _LATER = "tests/ledger/test_recovery_again.py::"
 _REFUNDS = "tests/ledger/test_recovery_refunds.py::"
 _FIRST_SENDS = "tests/ledger/test_recovery_first_sends.py::"
 _UNNOTICED = "tests/ledger/test_recovery_unnoticed.py::"
+_READING = "tests/ledger/test_recovery_reading.py::"
 _DOORS = "tests/integration/test_steps_recovering.py::"
 _BEYOND = (
     "few lives come to it: a restore, and just then what the rule is for, is put together step by step in the tests"
@@ -240,6 +241,37 @@ MUTATIONS = (
         mood="ledger_restored=1",
     ),
     broken(
+        "pumps_that_read_together_counted_as_dead",
+        _RULE,
+        "one pump reads at a time: those that read together would reject as deadly what one of them takes in",
+        _STEPS,
+        " or _is_being_read(found, tx.now_ms):\n",
+        ":\n",
+        tests=f"{_DOORS}test_pumps_that_meet_at_one_reading_reject_nothing "
+        f"{_READING}test_pumps_that_come_while_one_reads_are_not_counted_as_dead",
+        beyond="half a dozen pumps that meet at one reading come in no life: it has two",
+    ),
+    broken(
+        "failed_reading_counted_as_a_death",
+        _RULE,
+        "only a reader's end counts against an entry, and no failure of Redis or the ledger",
+        _STEPS,
+        "jobs_tries=max(0, found.jobs_tries - 1)",
+        "jobs_tries=max(0, found.jobs_tries)",
+        tests=f"{_DOORS}test_however_often_redis_or_the_ledger_fails_a_reading_no_entry_is_taken_for_poison",
+        beyond="four failures on end, each just between a reading's beginning and its end, come in no life",
+    ),
+    broken(
+        "told_rejection_forgotten_where_the_job_waits",
+        _RULE,
+        "a job that was told as rejected stays rejected, also where it waits since before what is read again (I5)",
+        "pump/recovering.py",
+        "        intake.reject_waiting(self.parts, self._rejected)\n",
+        "        intake.reject_waiting(self.parts, {})\n",
+        tests=f"{_DOORS}test_a_job_that_waits_since_long_before_and_was_told_as_rejected_is_rejected",
+        beyond="lives are shorter than the hour before a ledger's last entry, and so every waiting job is read again",
+    ),
+    broken(
         "epoch_not_raised",
         "M9",
         "`epoch` goes up by one",
@@ -455,11 +487,12 @@ MUTATIONS = (
     broken(
         "rejected_before_the_restore_is_noticed",
         _RULE,
-        "... nor is a refund rejected, of what the restore took away",
+        "... nor is anything rejected for what the ledger knows: a refund of what the restore took away, who has opted out since",
         "commons/noticing.py",
-        "    return recovery.current(tx) is not None or unnoticed(tx, least)\n",
-        "    return recovery.current(tx) is not None and least >= 0\n",
-        tests=f"{_UNNOTICED}test_a_refund_of_what_the_restore_took_away_waits_and_is_not_rejected",
+        "    return unnoticed(tx, least) or recovery.current(tx) is not None\n",
+        "    return least < 0 or recovery.current(tx) is not None\n",
+        tests=f"{_UNNOTICED}test_who_has_opted_out_is_refused_only_by_a_ledger_that_is_whole "
+        f"{_UNNOTICED}test_a_refund_by_the_command_line_waits_too",
         beyond=_BEYOND,
     ),
     broken(

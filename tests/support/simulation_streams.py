@@ -129,7 +129,8 @@ class SimulatedResults:
         self.world.relay_point("after append")
         return last_id
 
-    def fences(self) -> dict[int, int]:
+    def raise_fences(self) -> dict[int, int]:
+        self.highest = {partition: fence + 1_000 for partition, fence in self.highest.items()}
         return dict(self.highest)
 
     def since(self, _stream_id: str) -> list[str]:

@@ -19,6 +19,8 @@ CELERY_DOOR = "momo-intake"
 CELERY_LISTS = (CELERY_DOOR, *(f"{CELERY_DOOR}\x06\x16{priority}" for priority in (3, 6, 9)))
 _FENCES = "momo:results:fences"
 _PIECE = 500
+#: More often than this no partition is taken between two appends: each relay appends as soon as it has taken one.
+_FENCES_APART = 1_000
 
 
 class WrongTypeError(Exception):
@@ -234,13 +236,20 @@ class ResultsStream:
             found: Any = self._redis.xrange(RESULTS, min=f"({stream_id}", count=_PIECE)
             if not found:
                 return
-            yield from (_text(value) for _, fields in found for value in fields.values())
+            # Whoever else wrote here may have written bytes that are no text.
+            yield from (value.decode(errors="replace") for _, fields in found for value in fields.values())
             stream_id = _text(found[-1][0])
 
     def fences(self) -> dict[int, int]:
         """The highest fence that was seen for each partition."""
         found: Any = self._redis.hgetall(_FENCES)
         return {int(_text(partition)): int(_text(fence)) for partition, fence in found.items()}
+
+    def raise_fences(self) -> dict[int, int]:
+        """Put every fence above whatever a relay that sleeps may hold, so that none of those appends any more; returns the new ones."""
+        return {
+            partition: int(self._redis.hincrby(_FENCES, str(partition), _FENCES_APART)) for partition in self.fences()
+        }
 
     def trim(self, keep_ms: int, max_bytes: int) -> tuple[int, str | None]:
         """Drop entries older than `keep_ms` that every group has read; over `max_bytes` the oldest go all the same.

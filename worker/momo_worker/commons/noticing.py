@@ -61,7 +61,8 @@ def unnoticed(tx: Tx, least: int) -> bool:
 
 def in_recovery(tx: Tx, least: int) -> bool:
     """Whether the ledger is in recovery, or will be as soon as a pump has noticed."""
-    return recovery.current(tx) is not None or unnoticed(tx, least)
+    # In this order: a pump that notices between the two questions raises the tide and opens the recovery at once.
+    return unnoticed(tx, least) or recovery.current(tx) is not None
 
 
 def begin_for_lost_claim(parts: Parts, payment_id: str, claimed_at_ms: int) -> None:

@@ -212,12 +212,13 @@ class WaitingJob:
 def keep_waiting(
     tx: Tx, source: str, payload: bytes, why: str, next_try_at_ms: int, *, door: str, envelope: bool
 ) -> None:
-    """Keep a job that waits, or set its next try."""
+    """Keep a job that waits, or set its next try; one that is read once more after a restore is from then on one that was accepted before."""
     tx.conn.execute(
         text(
             "INSERT INTO waiting_job (source, payload, why, first_seen_at_ms, next_try_at_ms, door, envelope) "
             "VALUES (:source, :payload, :why, :now, :next, :door, :envelope) "
-            "ON CONFLICT (source) DO UPDATE SET next_try_at_ms = excluded.next_try_at_ms, why = excluded.why"
+            "ON CONFLICT (source) DO UPDATE SET next_try_at_ms = excluded.next_try_at_ms, why = excluded.why, "
+            "door = CASE WHEN excluded.door = 'recovery' THEN excluded.door ELSE waiting_job.door END"
         ),
         {
             "source": source,
@@ -231,11 +232,11 @@ def keep_waiting(
     )
 
 
+_select_waiting = select(
+    *(schema.waiting_job.c[name] for name in ("source", "payload", "why", "first_seen_at_ms", "door", "envelope"))
+)
 _WAITING_DUE = (
-    select(
-        *(schema.waiting_job.c[name] for name in ("source", "payload", "why", "first_seen_at_ms", "door", "envelope"))
-    )
-    .where(schema.waiting_job.c.next_try_at_ms <= bindparam("now"))
+    _select_waiting.where(schema.waiting_job.c.next_try_at_ms <= bindparam("now"))
     .order_by(schema.waiting_job.c.next_try_at_ms)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
@@ -244,8 +245,23 @@ _WAITING_DUE = (
 
 def waiting_due(tx: Tx, *, limit: int) -> list[WaitingJob]:
     """Waiting jobs whose next try has come, and that no other process tries at this moment."""
-    rows = tx.conn.execute(_WAITING_DUE, {"now": tx.now_ms, "limit": limit})
-    return [WaitingJob(row[0], bytes(row[1]), row[2], row[3], row[4], bool(row[5])) for row in rows]
+    return [_waiting_job(row) for row in tx.conn.execute(_WAITING_DUE, {"now": tx.now_ms, "limit": limit})]
+
+
+_WAITING_AMONG = (
+    _select_waiting.where(schema.waiting_job.c.source.in_(bindparam("sources", expanding=True)))
+    .order_by(schema.waiting_job.c.source)
+    .with_for_update()
+)
+
+
+def waiting_among(tx: Tx, sources: Sequence[str]) -> list[WaitingJob]:
+    """Which of these entries wait, due or not, locked until the transaction ends."""
+    return [_waiting_job(row) for row in tx.conn.execute(_WAITING_AMONG, {"sources": list(sources)})]
+
+
+def _waiting_job(row: Sequence[Any]) -> WaitingJob:
+    return WaitingJob(row[0], bytes(row[1]), row[2], row[3], row[4], bool(row[5]))
 
 
 def wake_waiting(tx: Tx) -> None:

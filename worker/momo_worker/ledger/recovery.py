@@ -40,6 +40,8 @@ class Recovery:
     jobs_tries: int
     jobs_read: int
     jobs_note: str | None
+    #: Until when one pump alone reads them again.
+    jobs_reading_until_ms: int | None
     jobs_done_at_ms: int | None
     listed_to: str
     listed_at_ms: int | None
@@ -265,9 +267,6 @@ _due_searches = (
     .order_by(schema.search.c.due_at_ms, schema.search.c.payment_id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
-)
-_one_search = (schema.search.c.recovery_id == bindparam("recovery")) & (
-    schema.search.c.payment_id == bindparam("payment")
 )
 
 

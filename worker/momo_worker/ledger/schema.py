@@ -333,8 +333,8 @@ recovery = Table(
     *(Column(name, Text) for name in ("detail", "jobs_note", "released_reason")),
     # The ledger's own tide when it was found to be behind, and the highest that anybody knew of.
     *(Column(name, BigInteger, nullable=False) for name in ("epoch", "tide_found", "tide_known")),
-    *(Column(name, BigInteger, nullable=False) for name in ("jobs_tries", "jobs_read")),
-    _ms("began_at_ms", required=True),
+    *(Column(name, BigInteger, nullable=False) for name in ("jobs_tries", "jobs_read", "began_at_ms")),
+    _ms("jobs_reading_until_ms"),
     *(_ms(f"{name}_ms") for name in ("lost_from", "jobs_done_at", "listed_at", "searched_at", "released_at")),
     Column("listed_to", String(36), nullable=False),
 )

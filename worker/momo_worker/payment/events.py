@@ -143,12 +143,20 @@ class Told:
     is_payment: bool
 
 
-def told_by(body: str) -> Told:
-    """Read one of our own events back."""
-    event = json.loads(body)
-    is_rejection = event["type"] == EventType.JOB_REJECTED.value
-    is_payment = not is_rejection and event["type"] not in _NOT_OF_PAYMENTS
-    return Told(event["subject"], dict(event["data"]["errors"][0]) if is_rejection else None, is_payment)
+_ERROR_FIELDS = ("field", "value", "reason", "advice")
+
+
+def told_by(body: str) -> Told | None:
+    """Read one of our own events back; None for what isn't one: anybody may write to a stream."""
+    try:
+        event = json.loads(body)
+        kind, subject = str(event["type"]), str(event["subject"])
+        if kind != EventType.JOB_REJECTED.value:
+            return Told(subject, None, kind not in _NOT_OF_PAYMENTS)
+        error = event["data"]["errors"][0]
+        return Told(subject, {name: str(error[name]) for name in _ERROR_FIELDS}, is_payment=False)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
 
 
 def _envelope(event_id: str, kind: str, subject: str, at_ms: int, data: str) -> str:

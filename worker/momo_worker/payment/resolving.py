@@ -83,7 +83,8 @@ def in_words(said: Resolve) -> str:
 
 
 def _against_success(payment: Payment, standing: Standing, said: Resolve, asked: Asked | None) -> NotPermitted | None:
-    if not standing.sends and payment.held_cause in (HeldCause.SUSPECT_DUPLICATE, HeldCause.CRASHES):
+    never_sent = not standing.sends and payment.acknowledged_at_ms is None
+    if never_sent and payment.held_cause in (HeldCause.SUSPECT_DUPLICATE, HeldCause.CRASHES):
         return NotPermitted(
             f"is held ({cause_of(payment)}) and was never sent, so it can't have been paid",
             "release it to be sent, or cancel it; what was paid under another key is that key's payment",

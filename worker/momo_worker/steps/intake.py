@@ -4,12 +4,9 @@ The unique index decides who was first, row by row (M10); a rejection speaks of 
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import structlog
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import noticing, prompts, recording
@@ -25,6 +22,7 @@ from momo_worker.commons.new_payment import (
     taken_in,
 )
 from momo_worker.commons.parts import Parts
+from momo_worker.commons.taken_log import log_taken
 from momo_worker.ledger import asked_first, installation, intake, moves, outbox, rereading
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.deciding import put_on_desk
@@ -35,12 +33,11 @@ from momo_worker.payment.payment import PRODUCT_OF, Payment
 from momo_worker.payment.transitions import EventType, HeldCause
 
 #: What a door hands in and gets back is asked for here.
-__all__ = ["AGAIN", "Entry", "Taken", "retry_waiting", "take_in"]
-
-log = structlog.get_logger(__name__)
+__all__ = ["AGAIN", "Entry", "Taken", "reject_waiting", "retry_waiting", "take_in"]
 
 #: How many of a job's problems its rejection tells: a producer that sends a thousand unknown fields has one mistake.
 _PROBLEMS_TOLD = 20
+_PIECE = 500
 
 
 class _UnknownAccountError(Exception):
@@ -328,39 +325,8 @@ class _Batch:
 
     def log_taken(self) -> None:
         """Told after the commit."""
-        doors: dict[str, int] = defaultdict(int)
-        for candidate in self.accepted:
-            payment = candidate.payment
-            doors[candidate.entry.door] += 1
-            log.info(
-                "payment accepted",
-                payment_id=payment.id,
-                action="taken_in",
-                to="accepted",
-                operation=payment.operation.value,
-                account=payment.account,
-                idempotency_key=payment.idempotency_key,
-                source=payment.source,
-                same_again=self.look_alike.get(payment.id),
-            )
-        for door, count in doors.items():
-            self.parts.counters.taken_in(door, count)
-        for entry, errors in self.rejected:
-            self.parts.counters.refused_job(errors[0]["field"])
-            log.warning(
-                "job rejected",
-                source=entry.source,
-                action="rejected",
-                field=errors[0]["field"],
-                reason=errors[0]["reason"],
-            )
-        for entry in (one for one in self.unconfigured if not one.again):
-            log.error(
-                "a job waits for an account that isn't configured here",
-                source=entry.source,
-                action="waiting",
-                advice="configure the account in every process, or let it be rejected after an hour",
-            )
+        accepted = [(one.entry, one.payment) for one in self.accepted]
+        log_taken(self.parts, accepted, self.rejected, self.unconfigured, self.look_alike)
 
     def taken(self) -> Taken:
         at_once = [
@@ -391,8 +357,22 @@ def retry_waiting(parts: Parts, *, limit: int) -> Taken:
         due = [] if rereading.unread(tx, least) else intake.waiting_due(tx, limit=limit)
         batch = _Batch(tx, parts, least)
         batch.take([_waiting_entry(job) for job in due])
-        still = {entry.source for entry in batch.waiting}
+        # A recovery may have begun since it was asked: what is left goes on waiting, until the stream says how it ended.
+        still = {entry.source for entry in (*batch.waiting, *batch.left)}
         intake.end_waiting(tx, [job.source for job in due if job.source not in still])
     recording.tell(parts, batch.told)
     batch.log_taken()
     return batch.taken()
+
+
+def reject_waiting(parts: Parts, told: Mapping[str, Problem]) -> None:
+    """Reject the waiting jobs of these sources: the lost ledger told so, and their producers may have paid in another way since (money-review I5)."""
+    sources, least = sorted(told), parts.tidemark.least()
+    for at in range(0, len(sources), _PIECE):
+        with parts.ledger.write() as tx:
+            jobs = intake.waiting_among(tx, sources[at : at + _PIECE])
+            batch = _Batch(tx, parts, least)
+            batch.take([replace(_waiting_entry(job), door=AGAIN, broken=told[job.source]) for job in jobs])
+            intake.end_waiting(tx, [job.source for job in jobs])
+        recording.tell(parts, batch.told)
+        batch.log_taken()

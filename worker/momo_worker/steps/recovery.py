@@ -28,6 +28,8 @@ _PIECE = 500
 #: After this many deaths of its readers, an entry of the jobs stream is kept as a rejected job, like at the door.
 _READS_MAX = 4
 _READ_COUNT = 100
+#: So long one pump reads alone; longer than the ledger lets any statement take. Who hasn't said anything by then has died of what it read.
+ALONE_MS = 60_000
 
 
 # ---- noticing ------------------------------------------------------------------------------------------------------------
@@ -104,25 +106,59 @@ class Reading:
     until: str
     count: int
     poison: bool
+    #: Until when nobody else reads; it tells this reading from every other.
+    alone_until_ms: int
 
 
 def next_reading(parts: Parts, *, stream_end: str, stream_begin: str | None) -> Reading | None:
-    """Where reading again goes on; None when nothing is to be read. Counted before it is done, so that an entry that kills is noticed."""
+    """Where reading again goes on; None when nothing is to be read, or another pump reads. Counted before it is done, so that an entry that kills is noticed.
+
+    One pump at a time: those that read together would count each other as dead, and reject what is only being taken in.
+    """
     with parts.ledger.write() as tx:
         found = recovery.lock_current(tx)
-        if found is None or found.jobs_done_at_ms is not None:
+        if found is None or found.jobs_done_at_ms is not None or _is_being_read(found, tx.now_ms):
             return None
+        alone_until_ms = tx.now_ms + ALONE_MS
         until = found.jobs_until or stream_end
         recovery.note(
             tx,
             found.id,
             jobs_until=until,
             jobs_tries=found.jobs_tries + 1,
+            jobs_reading_until_ms=alone_until_ms,
             jobs_note=found.jobs_note or _kept(found.jobs_from, stream_begin),
         )
-    after = found.jobs_read_to or found.jobs_from
     poison = found.jobs_tries >= _READS_MAX
-    return Reading(found.epoch, after, until, _READ_COUNT if found.jobs_tries == 0 else 1, poison)
+    count = _READ_COUNT if found.jobs_tries == 0 else 1
+    return Reading(found.epoch, _read_to(found), until, count, poison, alone_until_ms)
+
+
+def _read_to(found: recovery.Recovery) -> str:
+    return found.jobs_read_to or found.jobs_from
+
+
+def _is_being_read(found: recovery.Recovery, now_ms: int) -> bool:
+    """One that would last longer than any is the work of a clock that went back, and is over."""
+    until_ms = found.jobs_reading_until_ms
+    return until_ms is not None and now_ms < until_ms <= now_ms + ALONE_MS
+
+
+def give_back(parts: Parts, reading: Reading) -> None:
+    """Uncount a reading that failed and ended nobody: only a reader's end counts against an entry.
+
+    Made twice, because nobody knows whether the first was committed, it delays at worst that an entry which does kill is kept as rejected.
+    """
+    with parts.ledger.write() as tx:
+        found = recovery.lock_current(tx)
+        if found is None or found.epoch != reading.epoch or _read_to(found) != reading.after:
+            return
+        recovery.note(tx, found.id, jobs_tries=max(0, found.jobs_tries - 1), **_let_go_of(found, reading))
+
+
+def _let_go_of(found: recovery.Recovery, reading: Reading) -> dict[str, int | None]:
+    """Let others read, unless another does already: this one took so long that it passed for dead."""
+    return {"jobs_reading_until_ms": None} if found.jobs_reading_until_ms == reading.alone_until_ms else {}
 
 
 def _kept(wanted: str, stream_begin: str | None) -> str:
@@ -134,13 +170,16 @@ def _kept(wanted: str, stream_begin: str | None) -> str:
 
 
 def note_read(parts: Parts, reading: Reading, last_id: str | None, count: int) -> None:
-    """Write down that these were taken in; `last_id` None: there was nothing more."""
+    """Write down that these were taken in; `last_id` None: there was nothing more. Never goes back behind what another has read."""
     with parts.ledger.write() as tx:
         found = recovery.lock_current(tx)
         if found is None or found.epoch != reading.epoch:
             return
-        done = {"jobs_done_at_ms": tx.now_ms} if last_id is None else {"jobs_read_to": last_id}
-        recovery.note(tx, found.id, jobs_tries=0, jobs_read=found.jobs_read + count, **done)
+        if last_id and found.jobs_read_to and stream_id(last_id) <= stream_id(found.jobs_read_to):
+            return
+        values: dict[str, str | int | None] = {"jobs_tries": 0, "jobs_read": found.jobs_read + count}
+        values |= {"jobs_done_at_ms": tx.now_ms} if last_id is None else {"jobs_read_to": last_id}
+        recovery.note(tx, found.id, **values, **_let_go_of(found, reading))
 
 
 def raise_fences(parts: Parts, fences: dict[int, int]) -> None:
@@ -299,7 +338,7 @@ def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> i
             changes = [
                 _released(payment, tx.now_ms, actor, reason)
                 for payment in moves.lock(tx, ids).values()
-                if payment.state is State.HELD and payment.held_cause is HeldCause.RECOVERY
+                if _is_unsent(payment)
             ]
             told = recording.conclude(tx, parts, changes)
         recording.tell(parts, told)
@@ -307,6 +346,12 @@ def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> i
         if not ids:
             return count
         after = ids[-1]
+
+
+def _is_unsent(payment: Payment) -> bool:
+    """An acceptance may have come while it lay on the desk: then MTN has it."""
+    on_desk = payment.state is State.HELD and payment.held_cause is HeldCause.RECOVERY
+    return on_desk and payment.acknowledged_at_ms is None
 
 
 def _released(payment: Payment, now_ms: int, actor: str, reason: str) -> Change:
