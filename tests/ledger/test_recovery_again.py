@@ -344,17 +344,17 @@ def test_a_refund_that_is_read_again_or_sent_during_the_recovery_waits_for_its_c
     found = collection_pending_after_the_release(restored, refund_sent=lambda: (world.take(fresh), None)[1])
     assert waiting(world) == ["momo:jobs/300-0", "momo:jobs/900-0"]
     assert world.rejections() == []
-    # Now that the recovery is over a refund of what isn't collected yet is refused as ever.
+    # Nor does anybody know of one that comes only now, in the week after, whether the lost ledger paid it (seed 104).
     world.take(a_refund("late", "momo:jobs/950-0"))
-    assert [rejected["errors"][0]["field"] for rejected in world.rejections()] == ["refund_of"]
-    assert waiting(world) == ["momo:jobs/300-0", "momo:jobs/900-0"]
+    assert world.rejections() == []
+    assert waiting(world) == ["momo:jobs/300-0", "momo:jobs/900-0", "momo:jobs/950-0"]
 
     restored.mtn.has[world.payment(found).reference_id] = Status.SUCCESSFUL
     world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
     retried(restored)
     assert waiting(world) == []
-    assert [world.payment(world.id_of(key)).refund_of for key in ("again", "fresh")] == [found, found]
-    assert len(world.rejections()) == 1
+    assert [world.payment(world.id_of(key)).refund_of for key in ("again", "fresh", "late")] == [found] * 3
+    assert world.rejections() == []
 
 
 def test_a_refund_whose_collection_failed_is_rejected_at_last(restored: Restored) -> None:

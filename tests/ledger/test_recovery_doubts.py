@@ -12,7 +12,7 @@ from momo_worker.payment.operator import By
 from momo_worker.payment.tide import Why
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
-from momo_worker.steps import operator, recovery, recovery_search, submission
+from momo_worker.steps import operator, outcome, polling, recovery, recovery_search, submission
 
 _TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplicate', work = NULL, due_at_ms = NULL, released_until_ms = NULL"
 
@@ -199,3 +199,26 @@ def test_what_was_adopted_and_has_vanished_at_mtn_is_not_cancelled(restored: Res
 
     assert cancel(world, found).refused is not None
     assert world.payment(found).state is State.HELD
+
+
+def test_what_mtn_contradicts_while_it_lies_on_the_desk_is_not_let_go_with_the_others(restored: Restored) -> None:
+    """The retry waits unsent; then MTN says of the attempt before it, which had failed, that it is paid."""
+    world = restored.world
+    (found, other) = world.accept("k", "other")
+    restored.pay(found, Status.FAILED)
+    until_ms = world.clock.at_ms + 30 * 86_400_000
+    assert operator.retry(world.parts, found, by=By("ada", "again"), until_ms=until_ms, producer_knows=True)
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    assert restored.outcomes() == {found: "unsent", other: "unsent"}
+    restored.mtn.has[restored.reference("k", 1)] = Status.SUCCESSFUL
+    world.clock.on(DAYS)
+    for item, verdict in polling.ask_late(world.parts, limit=5):
+        outcome.record_late(world.parts, item, verdict)
+    assert world.types(found)[-1] == "contradicted"
+
+    done = restored.release(send_unsent=True)
+
+    assert (done.done, done.let_go) == (True, 1)
+    assert (world.payment(found).state, world.payment(other).state) == (State.HELD, State.ACCEPTED)

@@ -264,6 +264,25 @@ def test_a_job_that_waits_is_tried_again_only_when_the_stream_has_said_what_beca
     assert (world.count("waiting_job"), world.count("payment"), len(world.rejections())) == (0, 0, 1)
 
 
+def test_a_job_that_is_read_again_waits_for_its_account_as_long_as_the_lost_ledger_may_have_paid_it(
+    restored: Restored,
+) -> None:
+    """A machine rebuilt without one account: at the release its jobs were rejected at once, whatever had become of them."""
+    world = restored.world
+    entry = an_entry(job("k", account="tomorrow"), f"momo:jobs/{world.clock.at_ms}-0")
+    restored.backup()
+    unnoticed(restored, KNOWN_BY[0])
+    recover(restored, entry)
+    world.clock.on(2 * HOUR)
+    assert restored.release().done
+    intake.retry_waiting(world.parts, limit=10)
+    assert (world.count("waiting_job"), world.rejections()) == (1, [])
+
+    world.clock.on(8 * 24 * HOUR)
+    intake.retry_waiting(world.parts, limit=10)
+    assert (world.count("waiting_job"), len(world.rejections())) == (0, 1)
+
+
 def notice(restored: Restored) -> None:
     """A pump compares tides."""
     restored.world.parts.tidemark._read_copy = lambda: restored.copy

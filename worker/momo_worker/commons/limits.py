@@ -42,16 +42,15 @@ def count_against_limits(
 def may_fit_later(tx: Tx, rules: Rules, account: str, key: str, *, waits: bool) -> bool:
     """Whether a job that was refused because of the payment under this key waits, instead of being told as rejected.
 
-    A lost ledger may have paid it, and told as rejected it would be paid in another way. So what began to wait (`waits`) goes on, also
-    after the recovery, until the payment that it speaks of has ended, if by a person's word. And a refund waits for those that took its
+    A lost ledger may have paid it, and told as rejected it would be paid in another way. So what comes in the week after a restore, or began
+    to wait (`waits`), waits until the payment that it speaks of has ended, if by a person's word. And a refund waits for those that took its
     room: refunds may come again in another order than the one in which they were accepted, and MTN's word on the others may give room back.
     """
     named = intake.by_key(tx, account, [key]).get(key)
     if named is None:
         return False
-    if named.state not in FINAL_STATES:
-        return waits
-    return (waits or _lately_restored(tx, rules)) and intake.has_open_refund(tx, named)
+    doubtful = waits or _lately_restored(tx, rules)
+    return doubtful and (named.state not in FINAL_STATES or intake.has_open_refund(tx, named))
 
 
 def doubted(tx: Tx, rules: Rules, problems: Sequence[Problem]) -> Sequence[Problem]:

@@ -266,12 +266,7 @@ def release(
     payment: Payment, standing: Standing, now_ms: int, by: By, until_ms: int | None = None
 ) -> Change | NotPermitted:
     """Accepted again, if no send of the attempt was ever begun: then it is certain that nothing of it is at MTN."""
-    against = (
-        _against_releasing(payment, standing)
-        or _contradicted(standing)
-        or _replaced(standing)
-        or _too_late(payment, now_ms, until_ms)
-    )
+    against = against_releasing(payment, standing) or _too_late(payment, now_ms, until_ms)
     if against is not None:
         return against
     detail = f"released by {by.actor}: {by.reason}"
@@ -279,7 +274,12 @@ def release(
     return Change(payment, after, Trigger.RELEASED_BY_PERSON, detail=detail, actor=by.actor)
 
 
-def _against_releasing(payment: Payment, standing: Standing) -> NotPermitted | None:
+def against_releasing(payment: Payment, standing: Standing) -> NotPermitted | None:
+    """Why what lies on the desk may not be sent after all, however many are let go at once."""
+    return _may_be_at_mtn(payment, standing) or _contradicted(standing) or _replaced(standing)
+
+
+def _may_be_at_mtn(payment: Payment, standing: Standing) -> NotPermitted | None:
     if payment.state is not State.HELD:
         return NotPermitted(
             f"is {payment.state.value}, and only what is held is released", "follow it with `momo payment show`"

@@ -309,7 +309,10 @@ class _Batch:
 
     def wait_for_account(self, entry: Entry, error: _UnknownAccountError) -> None:
         waited_ms = self.tx.now_ms - (entry.waits_since_ms or self.tx.now_ms)
-        if waited_ms >= self.parts.rules.unknown_account_ms and not noticing.in_recovery(self.tx, self.least):
+        rules = self.parts.rules
+        # What is read again the lost ledger may have paid: told as rejected after an hour, it would be paid in another way.
+        patience_ms = rules.recovery_adopt_ms if entry.again else rules.unknown_account_ms
+        if waited_ms >= patience_ms and not noticing.in_recovery(self.tx, self.least):
             self.reject(entry, [error.problem])
             return
         self.unconfigured.append(entry)

@@ -10,15 +10,15 @@ import structlog
 
 from momo_worker.commons import noticing, recording, retelling
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import installation, intake, moves, outbox, recovery
+from momo_worker.ledger import desk, installation, intake, moves, outbox, recovery
 from momo_worker.ledger.engine import Tx
-from momo_worker.payment import after_restore
+from momo_worker.payment import after_restore, operator
 from momo_worker.payment.after_restore import Outcome, stream_id
 from momo_worker.payment.backoff import queue_of
 from momo_worker.payment.deciding import let_go, moved
 from momo_worker.payment.payment import Change, Payment, Work
 from momo_worker.payment.tide import Copy, Standing, Why, why_restored
-from momo_worker.payment.transitions import HeldCause, State, Trigger
+from momo_worker.payment.transitions import State, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -338,7 +338,7 @@ def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> i
             changes = [
                 _released(payment, tx.now_ms, actor, reason)
                 for payment in moves.lock(tx, ids).values()
-                if _is_unsent(payment)
+                if operator.against_releasing(payment, desk.standing_of(tx, payment)) is None
             ]
             told = recording.conclude(tx, parts, changes)
         recording.tell(parts, told)
@@ -346,12 +346,6 @@ def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> i
         if not ids:
             return count
         after = ids[-1]
-
-
-def _is_unsent(payment: Payment) -> bool:
-    """An acceptance may have come while it lay on the desk: then MTN has it."""
-    on_desk = payment.state is State.HELD and payment.held_cause is HeldCause.RECOVERY
-    return on_desk and payment.acknowledged_at_ms is None
 
 
 def _released(payment: Payment, now_ms: int, actor: str, reason: str) -> Change:
