@@ -67,8 +67,8 @@ MUTATIONS = (
         "M8",
         "`replaces` needs a failed payment",
         "commons/limits.py",
-        "    if replaced.state is State.FAILED:\n",
-        "    if replaced.state is not State.SUCCESSFUL:\n",
+        "    if replaced.state is not State.FAILED:\n",
+        "    if replaced.state is State.SUCCESSFUL:\n",
         mood="replaces=1 late_success=0.3",
     ),
     Mutation(

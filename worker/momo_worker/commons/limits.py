@@ -22,14 +22,14 @@ _PAID_OUT = frozenset({Operation.DISBURSE, Operation.DEPOSIT, Operation.REFUND})
 
 
 def count_against_limits(
-    tx: Tx, payment: Payment, job: Job, account: Account, *, direct: bool = True
+    tx: Tx, payment: Payment, job: Job, account: Account, rules: Rules, *, direct: bool = True
 ) -> Problem | None:
     """Count a payment against everything it may not exceed; returns why it may not be, and then nothing was counted.
 
     Not `direct`: it was accepted once by a ledger that was lost, so the account's direct limit, which was kept then, refuses it no more.
     Nor does that limit speak of a run's rows, which people have signed.
     """
-    problem = _replaces_problem(tx, payment, job) or _refund_problem(tx, payment, job)
+    problem = _replaces_problem(tx, payment, job, rules, direct=direct) or _refund_problem(tx, payment, job)
     if problem is not None:
         return problem
     problem = _direct_limit_problem(tx, payment, account) if direct and not payment.run else None
@@ -43,14 +43,17 @@ def may_fit_later(tx: Tx, rules: Rules, account: str, key: str, *, waits: bool) 
     """Whether a job that was refused because of the payment under this key waits, instead of being told as rejected.
 
     A lost ledger may have paid it, and told as rejected it would be paid in another way. So what comes in the week after a restore, or began
-    to wait (`waits`), waits until the payment that it speaks of has ended, if by a person's word. And a refund waits for those that took its
+    to wait (`waits`), waits until the payment that it speaks of has ended, if by a person's word. A failure from before a restore is none
+    until MTN was asked whether it was tried again. And a refund waits for those that took its
     room: refunds may come again in another order than the one in which they were accepted, and MTN's word on the others may give room back.
     """
     named = intake.by_key(tx, account, [key]).get(key)
     if named is None:
         return False
     doubtful = waits or _lately_restored(tx, rules)
-    return doubtful and (named.state not in FINAL_STATES or intake.has_open_refund(tx, named))
+    if named.state not in FINAL_STATES:
+        return doubtful
+    return _may_have_been_retried(tx, rules, named) or (doubtful and intake.has_open_refund(tx, named))
 
 
 def doubted(tx: Tx, rules: Rules, problems: Sequence[Problem]) -> Sequence[Problem]:
@@ -103,14 +106,39 @@ def _amount(payment: Payment) -> str:
     return format_amount(payment.amount_minor, payment.exponent)
 
 
-def _replaces_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:
+def _replaces_problem(tx: Tx, payment: Payment, job: Job, rules: Rules, *, direct: bool) -> Problem | None:
     if payment.replaces is None:
         return None
     replaced = moves.lock(tx, [payment.replaces])[payment.replaces]
-    if replaced.state is State.FAILED:
-        return _contradicted_problem(tx, replaced, job)
     advice = "wait until it has failed; a payment whose fate isn't known may still be paid"
-    return Problem("replaces", job.replaces or "", f"is {replaced.state.value}, not proven failed", advice)
+    if replaced.state is not State.FAILED:
+        return Problem("replaces", job.replaces or "", f"is {replaced.state.value}, not proven failed", advice)
+    problem = _contradicted_problem(tx, replaced, job)
+    will_be_searched = not direct and _list_is_open(tx)
+    if problem is None and not will_be_searched and _may_have_been_retried(tx, rules, replaced):
+        why = "is failed by a restored ledger, and MTN hasn't been asked yet whether it was tried again"
+        return Problem("replaces", job.replaces or "", why, advice)
+    return problem
+
+
+def _list_is_open(tx: Tx) -> bool:
+    """Whether the recovery reads jobs again, and has yet to list what it asks about.
+
+    What comes from there is on that list itself: that MTN has it is told at once, and it is sent by nobody before its search, which ends
+    only after that of what it replaces.
+    """
+    found = recovery.current(tx)
+    return found is not None and found.jobs_done_at_ms is None
+
+
+def _may_have_been_retried(tx: Tx, rules: Rules, named: Payment) -> bool:
+    """Whether the ledger that was lost may have tried this failure again, and MTN is still to be asked; puts it on the list.
+
+    Its next attempt and the correction have keys of their own at MTN, so nothing there would stop the second of the two.
+    """
+    if named.state is not State.FAILED:
+        return False
+    return recovery.ask_first(tx, named.id, within_ms=rules.recovery_adopt_ms, since_ms=named.state_since_ms)
 
 
 def _contradicted_problem(tx: Tx, replaced: Payment, job: Job) -> Problem | None:

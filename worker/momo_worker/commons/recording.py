@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 #: An attempt that ended by these is looked up again later: MTN itself never said FAILED, or says otherwise (M8).
 #: And so is one that got a successor: what MTN says of it later speaks against the retry.
 _FOLLOWED_LATE = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED, Trigger.CONTRADICTION, Trigger.RETRIED})
+#: After these the failure isn't proven any more on which what replaces it rests: MTN contradicts it, or has another attempt of it.
+_UNPROVES = frozenset({Trigger.CONTRADICTION, Trigger.ADOPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
     for item in list(told):
         if item.edge:
             _consequences(tx, parts, item)
-            if item.change.trigger is Trigger.CONTRADICTION:
+            if item.change.trigger in _UNPROVES:
                 told += _stop_successor(tx, parts, item.change)
     # Last, since a claim that waits for a number holds payments that may have been locked above.
     prompts.free(tx, [item.change for item in told if item.edge])
@@ -144,7 +146,7 @@ def _consequences(tx: Tx, parts: Parts, item: Told) -> None:
 
 
 def _stop_successor(tx: Tx, parts: Parts, change: Change) -> list[Told]:
-    """What `replaces` a payment that MTN contradicts is its next attempt in all but the key: told likewise, and stopped (M8)."""
+    """What `replaces` a payment that MTN contradicts, or has another attempt of, is its next attempt in all but the key: told likewise, and stopped (M8)."""
     name = desk.successor_of(tx, change.after.id)
     if name is None:
         return []

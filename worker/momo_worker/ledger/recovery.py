@@ -336,16 +336,15 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
     """Whether MTN must be asked before this payment, of which nothing was sent, is ended; puts it on the list of the last recovery.
 
     Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it. Where a person
-    went on without MTN's word, it is asked now. `since_ms`: what has stood as it is only since the recovery began needs no asking.
+    went on without MTN's word, it is asked now. `since_ms`: what else has stood as it is only since the recovery began needs no asking.
     """
     found = latest(tx)
     if found is None or tx.now_ms - found.began_at_ms >= within_ms:
         return False
-    if since_ms is not None and since_ms >= found.began_at_ms:
-        return False
     if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
         look_for_anew(tx, found.id, payment_id)
-    look_for(tx, found.id, [payment_id])
+    elif since_ms is None or since_ms < found.began_at_ms:
+        look_for(tx, found.id, [payment_id])
     return unsearched(tx, payment_id, within_ms=within_ms)
 
 
@@ -388,8 +387,9 @@ def waiting_again(tx: Tx) -> int:
 
 
 _SENDABLE = text(
-    "SELECT p.id FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery "
-    "AND s.outcome IN :outcomes AND p.state = 'held' AND p.held_cause = 'recovery' AND p.id > :after ORDER BY p.id LIMIT :limit"
+    "SELECT p.id FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery AND s.outcome IN :outcomes "
+    "AND p.state = 'held' AND p.held_cause = 'recovery' AND p.id > :after AND NOT EXISTS (SELECT 1 FROM transition AS t "
+    "WHERE t.payment_id = p.id AND t.trigger = 'contradiction') ORDER BY p.id LIMIT :limit"
 ).bindparams(bindparam("outcomes", expanding=True))
 
 

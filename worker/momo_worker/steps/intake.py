@@ -248,9 +248,8 @@ class _Batch:
 
     def within_limits(self, candidate: _Candidate) -> bool:
         """M14, `replaces` and the account's direct limit; what they refuse is taken back before anyone sees it."""
-        problem = count_against_limits(
-            self.tx, candidate.payment, candidate.job, candidate.account, direct=not candidate.entry.again
-        )
+        one, rules = candidate, self.parts.rules
+        problem = count_against_limits(self.tx, one.payment, one.job, one.account, rules, direct=not one.entry.again)
         if problem is None:
             return True
         intake.take_back(self.tx, candidate.payment)

@@ -131,6 +131,8 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
         within_ms = parts.rules.recovery_adopt_ms
         if noticing.unnoticed(tx, least) or recovery.unsearched(tx, payment_id, within_ms=within_ms):
             return Decided(payment, _not_yet())
+        if _never_asked(tx, payment, said) and recovery.ask_first(tx, payment_id, within_ms=within_ms):
+            return Decided(payment, _not_yet())
         standing = desk.standing_of(tx, payment)
         heard = _mtns_word(tx, parts, payment, standing, found.asked)
         change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
@@ -159,6 +161,13 @@ def _unsearched(tx: Tx, parts: Parts, payment: Payment, least: int) -> NotPermit
     if asks and recovery.ask_first(tx, payment.id, within_ms=within_ms, since_ms=since_ms):
         return _not_yet()
     return _not_yet() if recovery.unsearched(tx, payment.id, within_ms=within_ms) else None
+
+
+def _never_asked(tx: Tx, payment: Payment, said: Resolve) -> bool:
+    """Whether nobody could ask MTN about its attempt, of which this ledger holds nothing, and no statement says more: the lost one may have sent it."""
+    if payment.state is not State.HELD or said.statement is not None:
+        return False
+    return (payment.id, payment.attempt) not in moves.attempts_of(tx, [payment.id])
 
 
 def _not_yet() -> NotPermitted:

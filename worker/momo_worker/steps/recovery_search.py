@@ -198,7 +198,10 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
                 continue
             if finding.change is not None:
                 _keep_attempts(tx, parts, finding, asked, stored)
-                told += recording.conclude(tx, parts, [finding.change])
+                moved = recording.conclude(tx, parts, [finding.change])
+                # What replaces it may have been stopped with it, and come later in this batch.
+                payments |= moves.lock(tx, [item.change.after.id for item in moved])
+                told += moved
             recovery.conclude(tx, asked.asking.search, finding.outcome)
     recording.tell(parts, told)
 
@@ -230,11 +233,24 @@ def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: 
     if finding.outcome is Outcome.ADOPTED and not _counts_again(tx, payment):
         why = "a later attempt of this refund exists at MTN, and its collection has no room left for it"
         return Finding(Outcome.DISPUTED, contradiction(payment, why))
+    if finding.outcome in (Outcome.UNSENT, Outcome.STANDS) and _failure_unasked(tx, parts, payment):
+        return after_restore.AGAIN
     successor = desk.successor_of(tx, payment.id) if finding.outcome is Outcome.ADOPTED else None
     if finding.change is not None and successor is not None:
         why = f"MTN has another attempt of it, and payment {successor} replaces it: both may be paid"
         return Finding(finding.outcome, replace(finding.change, alert=why))
     return finding
+
+
+def _failure_unasked(tx: Tx, parts: Parts, payment: Payment) -> bool:
+    """Whether what it replaces may have been tried again by the lost ledger: asked about before this one may be sent, however old it is."""
+    if payment.replaces is None or payment.state not in (State.ACCEPTED, State.HELD):
+        return False
+    replaced = moves.read(tx, [payment.replaces])[payment.replaces]
+    if replaced.state is not State.FAILED:
+        return False
+    within_ms = parts.rules.recovery_adopt_ms
+    return recovery.ask_first(tx, replaced.id, within_ms=within_ms, since_ms=replaced.state_since_ms)
 
 
 def _counts_again(tx: Tx, payment: Payment) -> bool:
