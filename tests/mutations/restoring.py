@@ -14,6 +14,8 @@ _FIRST_SENDS = "tests/ledger/test_recovery_first_sends.py::"
 _UNNOTICED = "tests/ledger/test_recovery_unnoticed.py::"
 _READING = "tests/ledger/test_recovery_reading.py::"
 _CORRECTIONS = "tests/ledger/test_recovery_corrections.py::"
+_LOOKS = "tests/ledger/test_recovery_looks.py::"
+_FEEDING = "tests/ledger/test_runs_restored_feeding.py::"
 _DOORS = "tests/integration/test_steps_recovering.py::"
 _BEYOND = (
     "few lives come to it: a restore, and just then what the rule is for, is put together step by step in the tests"
@@ -98,6 +100,56 @@ MUTATIONS = (
         "    told: list[recording.Told] = []\n        closed:",
         "    told: list[recording.Told] = []\n        lost = None\n        closed:",
         tests=f"{_TESTS}test_an_answer_for_a_payment_that_the_restore_took_away_costs_no_neighbour",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "lost_claim_of_long_ago_dated_by_the_last_tide",
+        _RULE,
+        "... and the jobs of its time are read again, however long its worker slept",
+        "commons/noticing.py",
+        "        since_ms = min(claimed_at_ms, us.tide_at_ms) if us.tide else None\n",
+        "        since_ms = us.tide_at_ms if us.tide else None\n",
+        tests=f"{_LOOKS}test_a_claim_that_was_lost_long_ago_has_the_jobs_of_its_time_read_again",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "look_claimed_before_the_restore_is_noticed",
+        _RULE,
+        "no look is claimed in a ledger that is behind what anybody has seen of it",
+        "steps/polling.py",
+        "        if stops.searching(tx) or noticing.unnoticed(tx, least):\n            # MTN's",
+        "        if stops.searching(tx):\n            # MTN's",
+        tests=f"{_LOOKS}test_no_look_is_claimed_before_the_restore_is_noticed",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "failure_told_before_the_search_is_over",
+        _RULE,
+        "... and one that was claimed before tells no failure while a later attempt may be paid",
+        "steps/outcome.py",
+        "    return fails and (stops.searching(tx) or noticing.unnoticed(tx, least))\n",
+        "    return fails and least < 0\n",
+        tests=f"{_LOOKS}test_a_look_that_was_claimed_before_tells_no_failure {_LOOKS}test_a_late_look_tells_no_failure_either_and_is_made_again",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "feeder_passes_over_rows_that_the_restore_took_away",
+        _RULE,
+        "a run's mark moves only from where its pump began: the rows before are the restored ledger's to hand over again",
+        "ledger/run_release.py",
+        "WHERE run_id = :run AND fed_to = :was AND released_to >= :to",
+        "WHERE run_id = :run AND fed_to - :was < :to AND fed_to < :to AND released_to >= :to",
+        tests=f"{_FEEDING}test_rows_that_the_restore_took_away_are_handed_over_again_though_later_ones_are_in",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "feeder_marks_rows_that_are_not_there",
+        _RULE,
+        "... and only over rows that the ledger holds as it is now",
+        "runs/feeding.py",
+        "            if now is None or not _are_here(tx, run, rows):\n",
+        "            if now is None:\n",
+        tests=f"{_FEEDING}test_rows_that_a_failover_takes_away_between_their_commit_and_their_mark_are_handed_over_again",
         beyond=_BEYOND,
     ),
     # ---- sends nothing ----------------------------------------------------------------------------------------------

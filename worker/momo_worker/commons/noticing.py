@@ -71,14 +71,18 @@ def begin_for_lost_claim(parts: Parts, payment_id: str, claimed_at_ms: int) -> N
     An answer that comes so late that a recovery has begun since its claim tells nothing new: MTN was asked about everything.
     """
     with parts.ledger.write() as tx:
-        if installation.locked(tx) is None:
+        us = installation.locked(tx)
+        if us is None:
             return
         last = recovery.latest(tx)
         if last is not None and (last.released_at_ms is None or last.began_at_ms >= claimed_at_ms):
             return
         copy = parts.tidemark.copy()
         detail = f"the claim of payment {payment_id} was committed and is gone"
-        began = begin(tx, parts, Why.LOST_CLAIM, [copy] if copy else [], detail=detail)
+        # The claim was lost when it was young, and its worker may have slept since: what the ledger wrote in between says nothing about
+        # the jobs of that moment. A ledger that is new has lost everything.
+        since_ms = min(claimed_at_ms, us.tide_at_ms) if us.tide else None
+        began = begin(tx, parts, Why.LOST_CLAIM, [copy] if copy else [], detail=detail, since_ms=since_ms)
     tell_begun(began)
 
 

@@ -159,6 +159,14 @@ def rejected_among(tx: Tx, sources: Sequence[str]) -> frozenset[str]:
     return frozenset(row[0] for row in tx.conn.execute(_REJECTED, {"sources": list(sources)}))
 
 
+_WAIT = text("SELECT source FROM waiting_job WHERE source IN :sources").bindparams(bindparam("sources", expanding=True))
+
+
+def sources_waiting(tx: Tx, sources: Sequence[str]) -> frozenset[str]:
+    """Which of these entries wait; locks none."""
+    return frozenset(row[0] for row in tx.conn.execute(_WAIT, {"sources": list(sources)}))
+
+
 def waits_for(tx: Tx, source: str) -> str | None:
     """Why the job of this entry waits; None where it doesn't."""
     statement = select(schema.waiting_job.c.why).where(schema.waiting_job.c.source == source)

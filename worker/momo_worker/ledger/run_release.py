@@ -60,15 +60,20 @@ def lease(tx: Tx, run_id: str, lease_ms: int) -> int | None:
     return until_ms if tx.conn.execute(_LEASE, values).rowcount == 1 else None
 
 
-_FED = text(
-    "UPDATE run_release SET fed_to = CASE WHEN fed_to < :to AND released_to >= :to THEN :to ELSE fed_to END, "
-    "leased_until_ms = CASE WHEN leased_until_ms = :leased THEN 0 ELSE leased_until_ms END WHERE run_id = :run"
-)
+_FED = text("UPDATE run_release SET fed_to = :to WHERE run_id = :run AND fed_to = :was AND released_to >= :to")
 
 
-def fed(tx: Tx, run_id: str, to: int, leased_until_ms: int) -> None:
-    """Say that rows up to this place were handed over, and give this lease back, and no later one; never goes back."""
-    tx.conn.execute(_FED, {"run": run_id, "to": to, "leased": leased_until_ms})
+def fed(tx: Tx, run_id: str, was: int, to: int) -> bool:
+    """Say that the rows after `was` and up to `to` were handed over; False where it doesn't stand there, as after a restore (section 9)."""
+    return tx.conn.execute(_FED, {"run": run_id, "was": was, "to": to}).rowcount == 1
+
+
+_GIVE_BACK = text("UPDATE run_release SET leased_until_ms = 0 WHERE run_id = :run AND leased_until_ms = :leased")
+
+
+def give_back(tx: Tx, run_id: str, leased_until_ms: int) -> None:
+    """End this lease, and no later one."""
+    tx.conn.execute(_GIVE_BACK, {"run": run_id, "leased": leased_until_ms})
 
 
 _TOLD = text("UPDATE run_release SET told_percent = :percent WHERE run_id = :run AND told_percent < :percent")

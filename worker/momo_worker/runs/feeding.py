@@ -1,6 +1,7 @@
 """Released runs go on: the next few rows become jobs at intake's door, brakes are asked first, and what a run has reached is told.
 
-One pass for every run; any number of pumps may do it, since a row that is handed over twice is one payment (M10). Sends nothing itself.
+One pass for every run; any number of pumps may do it, since a row that is handed over twice is one payment (M10). Sends nothing itself,
+and takes no row for handed over that the ledger doesn't show: it may be restored meanwhile.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +14,10 @@ import structlog
 from momo_worker.commons import noticing, run_pausing, run_telling
 from momo_worker.commons.entry import RUNS, Entry, run_source
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import run_release, runs
+from momo_worker.ledger import intake, run_release, runs
 from momo_worker.ledger.engine import Tx
 from momo_worker.ledger.run_release import Release, Standing
-from momo_worker.ledger.runs import Run
+from momo_worker.ledger.runs import Run, RunRow
 from momo_worker.payment.money import format_amount
 from momo_worker.payment.payment import PRODUCT_OF, Operation, Product
 from momo_worker.payment.rules import MINUTE
@@ -84,21 +85,43 @@ class Feeder:
             return 0
         if pays_out and not self._is_funded(run, release, sum(row.amount_minor for row in rows), now_ms):
             return 0
+        least = self.parts.tidemark.least()
         with self.parts.ledger.write() as tx:
             if not _still(run_release.release_of(tx, run.id, lock=True), release, rows[-1].place):
+                return 0
+            # Asked once more: MTN may have taken a minute to say what is in the account.
+            if noticing.in_recovery(tx, least):
                 return 0
             # Under the lease, since a cancel that comes now must know that rows may be on their way into the ledger.
             leased_until_ms = run_release.lease(tx, run.id, _LEASE_MS)
         if leased_until_ms is None:
             return 0
         self.take_in([Entry(run_source(run.id, row.place), payload_of(run, row), RUNS, run=run.id) for row in rows])
-        with self.parts.ledger.write() as tx:
-            run_release.fed(tx, run.id, rows[-1].place, leased_until_ms)
-            if release.fed_to == 0:
-                run_telling.tell_started(tx, self.parts, run, run_release.standing_of(tx, run.id, rows[-1].place))
+        if not self._mark(run, release, rows, leased_until_ms):
+            return 0
         log.info("rows of a run were handed over", run=run.name, action="fed", up_to=rows[-1].place, of=run.rows)
         self._tell(run)
         return len(rows)
+
+    def _mark(self, run: Run, release: Release, rows: Sequence[RunRow], leased_until_ms: int) -> bool:
+        """Say that these rows were handed over, where they are in the ledger as it is now; False: they are fed again from where it stands."""
+        to = rows[-1].place
+        with self.parts.ledger.write() as tx:
+            run_release.give_back(tx, run.id, leased_until_ms)
+            now = run_release.release_of(tx, run.id, lock=True)
+            # A restore (a failover to a replica that was behind) takes rows away in this very moment, and earlier ones with their mark.
+            if now is None or not _are_here(tx, run, rows):
+                log.warning(
+                    "rows of a run aren't in the ledger any more; was it restored?",
+                    run=run.name,
+                    action="feeds_again",
+                    up_to=to,
+                )
+                return False
+            run_release.fed(tx, run.id, release.fed_to, to)
+            if release.fed_to == 0:
+                run_telling.tell_started(tx, self.parts, run, run_release.standing_of(tx, run.id, to))
+        return True
 
     def _has_run_out(self, run: Run, release: Release) -> bool:
         """Whether the last rows failed for want of money, since the release or the last resume; pauses the run then."""
@@ -218,6 +241,14 @@ def _still(now: Release | None, before: Release, to: int) -> bool:
         and (now.fed_to, now.released_at_ms) == (before.fed_to, before.released_at_ms)
         and now.released_to >= to
     )
+
+
+def _are_here(tx: Tx, run: Run, rows: Sequence[RunRow]) -> bool:
+    """Whether the ledger knows what became of each: it waits, was rejected, or is a payment (in this order, since one becomes the other)."""
+    sources = {run_source(run.id, row.place): row.key for row in rows}
+    known = intake.sources_waiting(tx, list(sources)) | intake.rejected_among(tx, list(sources))
+    left = [key for source, key in sources.items() if source not in known]
+    return len(intake.by_key(tx, run.account, left)) == len(left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ import structlog
 
 from momo_worker.commons import gatekeeping, noticing, recording
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, recovery
+from momo_worker.ledger import moves, recovery, stops
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.ledger.late import Late
 from momo_worker.payment import after_look, after_send
+from momo_worker.payment.deciding import let_go
 from momo_worker.payment.payment import Attempt, Change, Payment, Product, Send
 from momo_worker.payment.transitions import State, Trigger
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict
@@ -105,13 +106,17 @@ def _of_known(payments: dict[str, Payment], reports: Sequence[Report]) -> list[R
     """Those whose payment this ledger holds. It was restored under the call where it doesn't, and the recovery will ask MTN."""
     for report in reports:
         if report.payment_id not in payments:
-            log.error(
-                "an answer came for a payment that this ledger doesn't hold; was it restored?",
-                payment_id=report.payment_id,
-                attempt=report.attempt,
-                action="lost_word",
-            )
+            _tell_unknown(report.payment_id, report.attempt)
     return [report for report in reports if report.payment_id in payments]
+
+
+def _tell_unknown(payment_id: str, attempt: int) -> None:
+    log.error(
+        "an answer came for a payment that this ledger doesn't hold; was it restored?",
+        payment_id=payment_id,
+        attempt=attempt,
+        action="lost_word",
+    )
 
 
 def _by_product(
@@ -194,6 +199,7 @@ def _slow_sends(parts: Parts, payments: dict[str, Payment], reports: Sequence[af
 
 
 def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -> None:
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
         payments = moves.lock(tx, [report.payment_id for report in reports])
         lost = _lost_claim(payments, reports)
@@ -206,9 +212,8 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
         for report in reports:
             payment = payments[report.payment_id]
             current = [send for send in sends.get(payment.id, ()) if send.attempt == payment.attempt]
-            changes.append(
-                after_look.decide(payment, current, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
-            )
+            change = after_look.decide(payment, current, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+            changes.append(_asked_again(change, report) if _speaks_too_soon(tx, change, least) else change)
             heard[payment.account, payment.product].append(_heard(payment.id, report.verdict))
         told = recording.conclude(tx, parts, changes)
         closed = [gatekeeping.keep_gate(tx, parts, *where, group, None) for where, group in sorted(heard.items())]
@@ -219,6 +224,21 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
     for report in reports:
         payment = payments[report.payment_id]
         _slow_looks(parts, payment.account, payment.product, report.verdict)
+
+
+def _speaks_too_soon(tx: Tx, change: Change, least: int) -> bool:
+    """Whether this would tell a failure while a restored ledger's payments are looked for, or nobody has noticed that it was restored.
+
+    The look was claimed before: by then the lost ledger may have paid a later attempt, and a producer who hears of a failure pays anew.
+    """
+    fails = change.after.state is State.FAILED and change.before.state is not State.FAILED
+    return fails and (stops.searching(tx) or noticing.unnoticed(tx, least))
+
+
+def _asked_again(change: Change, report: after_look.LookReport) -> Change:
+    """As if nothing was heard: the search asks, and after it the next look. Another's claim, of the ledger that came back, stays."""
+    payment = change.before
+    return Change(payment, let_go(payment) if payment.fence == report.fence else payment)
 
 
 def _heard(payment_id: str, verdict: LookVerdict) -> gatekeeping.Heard:
@@ -239,10 +259,16 @@ def record_late(parts: Parts, late: Late, verdict: LookVerdict) -> None:
     if verdict.answer is LookAnswer.NO_WORD:
         return  # its time was moved forward by the claim, so it comes again
     attempt = late.attempt
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
-        payment = moves.lock(tx, [attempt.payment_id])[attempt.payment_id]
+        payment = moves.lock(tx, [attempt.payment_id]).get(attempt.payment_id)
+        if payment is None:
+            _tell_unknown(attempt.payment_id, attempt.number)
+            return
         report = after_look.LookReport(payment.id, attempt.number, payment.fence, tx.now_ms, verdict)
         change = _after_late_look(tx, parts, payment, attempt, report)
+        if _speaks_too_soon(tx, change, least):
+            return
         told = recording.conclude(tx, parts, [change] if change.trigger else [])
         delays = parts.rules.late_looks_ms
         done = bool(told) or late.looks + 1 >= len(delays)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from momo_worker.commons import recording
+from momo_worker.commons import noticing, recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
 from momo_worker.commons.runner import in_batches
@@ -37,8 +37,9 @@ def ask(parts: Parts, ids: Sequence[str]) -> Iterator[list[after_look.LookReport
 
 def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
     """Take the lease of what is released and due for a look."""
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
-        if stops.searching(tx):
+        if stops.searching(tx) or noticing.unnoticed(tx, least):
             # MTN's FAILED of this attempt would be told as the payment's while a later one, which this ledger lost, may be paid.
             return []
         locked = moves.lock(tx, ids, skip_locked=True)
@@ -53,9 +54,9 @@ def claim(parts: Parts, ids: Sequence[str]) -> list[Looking]:
         # Not a look, and not the payment's fault: it is due again, perhaps for a process that has its credentials.
         changes += [_later(parts, payment, tx.now_ms) for payment in others]
         told = recording.conclude(tx, parts, changes)
-        least = first_fence(installation.epoch(tx))
-        work.take_leases(tx, [payment.id for payment in ours], parts.rules.lease_ms, least)
-        looking = [_looking(payment, attempts[payment.id, payment.attempt], tx.now_ms, least) for payment in ours]
+        first = first_fence(installation.epoch(tx))
+        work.take_leases(tx, [payment.id for payment in ours], parts.rules.lease_ms, first)
+        looking = [_looking(payment, attempts[payment.id, payment.attempt], tx.now_ms, first) for payment in ours]
     recording.tell(parts, told)
     return looking
 
@@ -100,8 +101,8 @@ def _parted(
     return ours, others
 
 
-def _looking(payment: Payment, attempt: Attempt, now_ms: int, least: int) -> Looking:
-    fence = max(payment.fence + 1, least)
+def _looking(payment: Payment, attempt: Attempt, now_ms: int, first: int) -> Looking:
+    fence = max(payment.fence + 1, first)
     return Looking(payment.id, payment.account, payment.product, fence, payment.attempt, now_ms, attempt.request)
 
 
@@ -112,8 +113,9 @@ def _ask(parts: Parts, item: Looking) -> after_look.LookReport:
 
 def ask_late(parts: Parts, *, limit: int) -> list[tuple[Late, LookVerdict]]:
     """Ask once more about attempts that were closed without MTN's own FAILED, or have a successor (M8)."""
+    least = parts.tidemark.least()
     with parts.ledger.write() as tx:
-        if stops.searching(tx):
+        if stops.searching(tx) or noticing.unnoticed(tx, least):
             return []
         due = late_claimed(tx, limit=limit, lease_ms=parts.rules.lease_ms)
         payments = moves.read(tx, [item.attempt.payment_id for item in due])
