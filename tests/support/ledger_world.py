@@ -1,5 +1,6 @@
 """The steps on a real ledger with MTN by script and a clock turned by hand: a ledger's URL comes in, a world to act in goes out."""
 
+import itertools
 import json
 import random
 import threading
@@ -184,9 +185,13 @@ def a_job(key: str = "salary-1", **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**job, **changes}.items() if value is not None}
 
 
+#: Ids of the jobs stream that are newer than whatever a test calls old.
+_NEW_ENTRIES = itertools.count(9_000_000_000_000)
+
+
 def an_entry(job: dict[str, Any] | bytes, source: str | None = None, **changes: Any) -> intake.Entry:
     payload = job if isinstance(job, bytes) else json.dumps(job).encode()
-    named = source or f"momo:jobs/{uuid.uuid4()}"
+    named = source or f"momo:jobs/{next(_NEW_ENTRIES)}-0"
     return intake.Entry(named, payload, "stream" if named.startswith("momo:jobs/") else "cli", **changes)
 
 
