@@ -205,6 +205,22 @@ def test_a_key_that_comes_once_more_and_was_paid_as_a_later_attempt_is_found(res
     assert world.mtn.left == []
 
 
+def test_another_body_under_a_key_of_the_lost_ledger_is_asked_about_and_keeps_its_own_entry(restored: Restored) -> None:
+    """Seed 202: it came by the command line before the reading came to the key's first entry, which is told as rejected then."""
+    world = restored.world
+    lost(restored, lambda: None)
+    (found,) = world.take(an_entry(a_job("k", amount="7"), "command_line:1")).accepted
+    restored.mtn.has[restored.reference("k", 1)] = Status.SUCCESSFUL
+    restored.reread(stream_entry("k", 300))
+    assert world.rows("SELECT source FROM payment") == ["command_line:1"]
+    assert len(world.rejections()) == 1
+
+    restored.search()
+
+    assert restored.outcomes() == {found: "adopted"}
+    assert world.mtn.left == []
+
+
 # ---- rows of runs -----------------------------------------------------------------------------------------------------------
 
 

@@ -247,7 +247,7 @@ class Restores:
         return count, due_at_ms
 
     def waiting_jobs(self) -> list[str]:
-        """Jobs that wait, but for those that speak of what lies on a person's desk now, itself or a refund of it."""
+        """Jobs that wait, but for those that speak of what lies on a person's desk now, itself or a refund of it, and those that wait for the week for their account."""
         held = (
             "SELECT 1 FROM payment AS p LEFT JOIN payment AS c ON c.id = p.refund_of "
             "WHERE p.state = 'held' AND (p.idempotency_key = :named OR c.idempotency_key = :named)"
@@ -255,7 +255,8 @@ class Restores:
         return [
             source
             for source, job in self.waiting()
-            if not self.world.rows(held, named=job.get("refund_of") or job.get("replaces"))
+            if job.get("account") in self.world.parts.accounts
+            and not self.world.rows(held, named=job.get("refund_of") or job.get("replaces"))
         ]
 
     def waiting(self) -> list[tuple[str, dict[str, Any]]]:

@@ -53,7 +53,9 @@ def may_fit_later(tx: Tx, rules: Rules, account: str, key: str, *, waits: bool) 
     doubtful = waits or _lately_restored(tx, rules)
     if named.state not in FINAL_STATES:
         return doubtful
-    return _may_have_been_retried(tx, rules, named) or (doubtful and intake.has_open_refund(tx, named))
+    if _may_have_been_retried(tx, rules, named):
+        return True
+    return doubtful and intake.has_open_refund(tx, named)
 
 
 def doubted(tx: Tx, rules: Rules, problems: Sequence[Problem]) -> Sequence[Problem]:

@@ -5,7 +5,7 @@ jobs that waited, a key whose earlier entry is read again, rows of runs. Sent at
 paid as a later attempt would be paid twice, where attempt 1 left no trace at MTN.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import bindparam, text
 
@@ -60,18 +60,22 @@ def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]], *, wit
     recovery.look_for(tx, found.id, old)
 
 
-def met_again(tx: Tx, known: Mapping[str, Payment], sources: Mapping[str, str], *, within_ms: int) -> None:
-    """Known payments that are met once more by entries that are read again, whose sources come by payment: the lost ledger may have known them.
+def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]], *, within_ms: int) -> None:
+    """Known payments that are met once more by entries that are read again, with their sources: the lost ledger may have known them.
 
-    A producer that sent its key once more was faster at a door than the reading; what it began is as old as its earlier entry.
+    A producer that sent its key once more was faster at a door than the reading; what it began is as old as its earlier entry. Where that
+    one asked for something else (None), MTN is asked what stands under their key all the same.
     """
-    unsent = [known[each] for each in sorted(known) if each in sources and _is_unsent(known[each])]
+    unsent = [(payment, source) for payment, source in met if _is_unsent(payment)]
     found = _lately(tx, within_ms) if unsent else None
     if found is None:
         return
-    for payment in (each for each in unsent if not _is_old(found, each)):
-        if tx.conn.execute(_CAME_BEFORE, {"id": payment.id, "source": sources[payment.id]}).rowcount:
-            recovery.look_for_anew(tx, found.id, payment.id)
+    for payment, source in unsent:
+        if _is_old(found, payment):
+            continue
+        if source is not None:
+            tx.conn.execute(_CAME_BEFORE, {"id": payment.id, "source": source})
+        recovery.look_for_anew(tx, found.id, payment.id)
 
 
 def _lately(tx: Tx, within_ms: int) -> recovery.Recovery | None:

@@ -218,8 +218,12 @@ class _Batch:
 
     def answer_known(self, candidates: Sequence[_Candidate]) -> None:
         known = moves.read(self.tx, sorted({candidate.payment.id for candidate in candidates}))
-        met = {one.payment.id: one.entry.source for one in candidates if one.entry.again}
-        asked_first.met_again(self.tx, known, met, within_ms=self.parts.rules.recovery_adopt_ms)
+        met = [
+            (first, one.entry.source if first.body_digest == one.payment.body_digest else None)
+            for one in candidates
+            if one.entry.again and (first := known.get(one.payment.id)) is not None
+        ]
+        asked_first.met_again(self.tx, met, within_ms=self.parts.rules.recovery_adopt_ms)
         for candidate in candidates:
             first = known.get(candidate.payment.id)
             if first is None:
