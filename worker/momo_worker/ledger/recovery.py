@@ -387,9 +387,8 @@ def waiting_again(tx: Tx) -> int:
 
 
 _SENDABLE = text(
-    "SELECT p.id FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery AND s.outcome IN :outcomes "
-    "AND p.state = 'held' AND p.held_cause = 'recovery' AND p.id > :after AND NOT EXISTS (SELECT 1 FROM transition AS t "
-    "WHERE t.payment_id = p.id AND t.trigger = 'contradiction') ORDER BY p.id LIMIT :limit"
+    "SELECT p.id FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery "
+    "AND s.outcome IN :outcomes AND p.state = 'held' AND p.held_cause = 'recovery' AND p.id > :after ORDER BY p.id LIMIT :limit"
 ).bindparams(bindparam("outcomes", expanding=True))
 
 
