@@ -351,3 +351,21 @@ def test_mtns_statement_says_more_than_its_word_and_needs_no_asking(restored: Re
     found = second_attempt_given_up(restored)
     assert resolve(world, found, statement="2026-11.csv").payment.state is State.FAILED
     assert recovery_search.search(world.parts) == 0
+
+
+def test_a_lost_retry_that_failed_as_well_speaks_against_no_correction(restored: Restored) -> None:
+    """The legitimate order: tried again, failed again, corrected. What is read again lies on the desk like all that was never sent."""
+    world = restored.world
+    failure = a_failure(restored, 1)
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 2): Status.FAILED}))
+    restored.reread(stream_entry("s", 300, replaces="k"))
+    restored.search()
+    world.run_until(lambda: world.payment(failure).state is State.FAILED, step=60.0)
+    assert restored.outcomes()[failure] == "adopted"
+    correction = world.id_of("s")
+    assert "contradicted" not in world.types(correction)
+    assert world.payment(correction).held_cause in (None, HeldCause.RECOVERY)
+
+    assert restored.release(send_unsent=True).done
+    world.run_until(lambda: world.payment(correction).state is State.PENDING, step=60.0)
+    assert sent(restored) == ["k 1", "s 1"]

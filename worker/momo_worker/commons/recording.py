@@ -25,8 +25,6 @@ log = structlog.get_logger(__name__)
 #: An attempt that ended by these is looked up again later: MTN itself never said FAILED, or says otherwise (M8).
 #: And so is one that got a successor: what MTN says of it later speaks against the retry.
 _FOLLOWED_LATE = frozenset({Trigger.REFUSAL_CONFIRMED, Trigger.RESOLVED, Trigger.CONTRADICTION, Trigger.RETRIED})
-#: After these the failure isn't proven any more on which what replaces it rests: MTN contradicts it, or has another attempt of it.
-_UNPROVES = frozenset({Trigger.CONTRADICTION, Trigger.ADOPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,16 @@ def conclude(tx: Tx, parts: Parts, changes: Iterable[Change]) -> list[Told]:
     for item in list(told):
         if item.edge:
             _consequences(tx, parts, item)
-            if item.change.trigger in _UNPROVES:
+            if _unproves(item.change):
                 told += _stop_successor(tx, parts, item.change)
     # Last, since a claim that waits for a number holds payments that may have been locked above.
     prompts.free(tx, [item.change for item in told if item.edge])
     return told
+
+
+def _unproves(change: Change) -> bool:
+    """The failure isn't proven any more on which what replaces it rests: MTN contradicts it, or has another attempt of it that isn't failed."""
+    return change.trigger is Trigger.CONTRADICTION or (change.trigger is Trigger.ADOPTED and change.alert is not None)
 
 
 def _transition(change: Change, after: Payment) -> moves.Transition:

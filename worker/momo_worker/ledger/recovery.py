@@ -84,7 +84,8 @@ def latest(tx: Tx) -> Recovery | None:
 
 def lock_current(tx: Tx) -> Recovery | None:
     """The open recovery, its row locked until the transaction ends."""
-    row = tx.conn.execute(_select_open.with_for_update()).first()
+    # Its key isn't changed: who puts a payment on its list at the same moment need not wait for us, and we not for them.
+    row = tx.conn.execute(_select_open.with_for_update(key_share=True)).first()
     return None if row is None else Recovery(*row)
 
 

@@ -235,7 +235,9 @@ def _decided(tx: Tx, parts: Parts, payment: Payment, asked: _Asked, settled_at: 
         return Finding(Outcome.DISPUTED, contradiction(payment, why))
     if finding.outcome in (Outcome.UNSENT, Outcome.STANDS) and _failure_unasked(tx, parts, payment):
         return after_restore.AGAIN
-    successor = desk.successor_of(tx, payment.id) if finding.outcome is Outcome.ADOPTED else None
+    # A lost retry that failed as well speaks against nothing: its correction rests on that failure, too.
+    lives = any(each.found and each.verdict.status is not Status.FAILED for each in asked.sightings)
+    successor = desk.successor_of(tx, payment.id) if finding.outcome is Outcome.ADOPTED and lives else None
     if finding.change is not None and successor is not None:
         why = f"MTN has another attempt of it, and payment {successor} replaces it: both may be paid"
         return Finding(finding.outcome, replace(finding.change, alert=why))
