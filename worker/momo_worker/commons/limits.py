@@ -50,7 +50,7 @@ def may_fit_later(tx: Tx, rules: Rules, account: str, key: str, *, waits: bool) 
     named = intake.by_key(tx, account, [key]).get(key)
     if named is None:
         return False
-    doubtful = waits or _lately_restored(tx, rules)
+    doubtful = waits or recovery.lately(tx, within_ms=rules.recovery_adopt_ms) is not None
     if named.state not in FINAL_STATES:
         return doubtful
     if _may_have_been_retried(tx, rules, named):
@@ -60,15 +60,10 @@ def may_fit_later(tx: Tx, rules: Rules, account: str, key: str, *, waits: bool) 
 
 def doubted(tx: Tx, rules: Rules, problems: Sequence[Problem]) -> Sequence[Problem]:
     """The same problems; where a ledger was lost lately, their advice says that it may have paid what is refused now."""
-    if not _lately_restored(tx, rules):
+    if recovery.lately(tx, within_ms=rules.recovery_adopt_ms) is None:
         return problems
     doubt = "the ledger was restored since and may have paid this before: compare with MTN's statement before paying in another way"
     return [replace(problem, advice=f"{problem.advice}; {doubt}") for problem in problems]
-
-
-def _lately_restored(tx: Tx, rules: Rules) -> bool:
-    found = recovery.latest(tx)
-    return found is not None and tx.now_ms - found.began_at_ms < rules.recovery_adopt_ms
 
 
 def _refund_problem(tx: Tx, payment: Payment, job: Job) -> Problem | None:

@@ -32,7 +32,7 @@ def waiting_for_word(tx: Tx, payments: Sequence[Payment], epoch: int, *, within_
     raises it, so that one that was never lost is asked nothing more at its claims.
     """
     unsent = [payment for payment in payments if _is_unsent(payment)]
-    found = _lately(tx, within_ms) if unsent and epoch > _FIRST_EPOCH else None
+    found = recovery.lately(tx, within_ms=within_ms) if unsent and epoch > _FIRST_EPOCH else None
     if found is None:
         return set()
     values = {"recovery": found.id, "ids": [payment.id for payment in unsent]}
@@ -48,7 +48,7 @@ def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]], *, wit
     So `momo recover` counts them before the release, and a run's rows are asked about while they wait for their turn.
     """
     doubtful = [(payment, since_ms) for payment, since_ms in accepted if since_ms is not None or payment.run]
-    found = _lately(tx, within_ms) if doubtful else None
+    found = recovery.lately(tx, within_ms=within_ms) if doubtful else None
     if found is None:
         return
     runs = _runs_before(tx, {payment.run for payment, _ in doubtful if payment.run}, found)
@@ -67,7 +67,7 @@ def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]], *, within_ms: i
     one asked for something else (None), MTN is asked what stands under their key all the same.
     """
     unsent = [(payment, source) for payment, source in met if _is_unsent(payment)]
-    found = _lately(tx, within_ms) if unsent else None
+    found = recovery.lately(tx, within_ms=within_ms) if unsent else None
     if found is None:
         return
     for payment, source in unsent:
@@ -76,11 +76,6 @@ def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]], *, within_ms: i
         if source is not None:
             tx.conn.execute(_CAME_BEFORE, {"id": payment.id, "source": source})
         recovery.look_for_anew(tx, found.id, payment.id)
-
-
-def _lately(tx: Tx, within_ms: int) -> recovery.Recovery | None:
-    found = recovery.latest(tx)
-    return None if found is None or tx.now_ms - found.began_at_ms >= within_ms else found
 
 
 def _is_unsent(payment: Payment) -> bool:

@@ -40,8 +40,7 @@ class Recovery:
     jobs_tries: int
     jobs_read: int
     jobs_note: str | None
-    #: Until when one pump alone reads them again.
-    jobs_reading_until_ms: int | None
+    jobs_reading_until_ms: int | None  # until when one pump alone reads them again
     jobs_done_at_ms: int | None
     listed_to: str
     listed_at_ms: int | None
@@ -80,6 +79,13 @@ def latest(tx: Tx) -> Recovery | None:
     """The last recovery there was, open or not."""
     row = tx.conn.execute(_select_latest).first()
     return None if row is None else Recovery(*row)
+
+
+def lately(tx: Tx, *, within_ms: int) -> Recovery | None:
+    """The last one, as long as what the lost ledger may have done is reckoned with: while it is open, and for so long after its release."""
+    found = latest(tx)
+    since_ms = found.released_at_ms if found is not None else None
+    return None if since_ms is not None and tx.now_ms - since_ms >= within_ms else found
 
 
 def lock_current(tx: Tx) -> Recovery | None:
@@ -315,19 +321,14 @@ def give_up(tx: Tx, recovery_id: int, outcome: str, *, limit: int) -> list[str]:
 def unsearched(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
     """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before.
 
-    Once no recovery is open, a search that MTN never answers stands in the way only for `within_ms` from its beginning.
+    Once no recovery is open, a search that MTN never answers stands in the way only for `within_ms` from its release.
     """
-    found = latest(tx)
+    found = lately(tx, within_ms=within_ms)
     if found is None:
         return False
-    if found.released_at_ms is not None and tx.now_ms - found.began_at_ms >= within_ms:
-        return False
-    open_search = select(schema.search.c.payment_id).where(
-        schema.search.c.payment_id == payment_id, schema.search.c.outcome.is_(None)
-    )
-    if tx.conn.execute(open_search).first() is not None:
-        return True
-    return found.released_at_ms is None and found.listed_at_ms is None
+    mine = (schema.search.c.payment_id == payment_id) & schema.search.c.outcome.is_(None)
+    is_open = tx.conn.execute(select(schema.search.c.payment_id).where(mine)).first() is not None
+    return is_open or (found.released_at_ms is None and found.listed_at_ms is None)
 
 
 _GIVEN_UP = text("SELECT 1 FROM search WHERE recovery_id = :recovery AND payment_id = :payment AND outcome = 'skipped'")
@@ -339,8 +340,8 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
     Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it. Where a person
     went on without MTN's word, it is asked now. `since_ms`: what else has stood as it is only since the recovery began needs no asking.
     """
-    found = latest(tx)
-    if found is None or tx.now_ms - found.began_at_ms >= within_ms:
+    found = lately(tx, within_ms=within_ms)
+    if found is None:
         return False
     if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
         look_for_anew(tx, found.id, payment_id)

@@ -182,10 +182,7 @@ def _adopting(tx: Tx, parts: Parts, verdicts: Sequence[SendVerdict]) -> recovery
     """The recovery whose lost ledger may have used these references (M6): the last one, while its jobs may still come again."""
     if not any(verdict.conflict for verdict in verdicts):
         return None
-    found = recovery.latest(tx)
-    if found is None or tx.now_ms - found.began_at_ms >= parts.rules.recovery_adopt_ms:
-        return None
-    return found
+    return recovery.lately(tx, within_ms=parts.rules.recovery_adopt_ms)
 
 
 def _slow_sends(parts: Parts, payments: dict[str, Payment], reports: Sequence[after_send.SendReport]) -> None:
