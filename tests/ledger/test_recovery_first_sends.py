@@ -16,7 +16,7 @@ from momo_worker.payment.reference import reference_id
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import Status
 from momo_worker.runs.releasing import resume_run
-from momo_worker.steps import intake, operator, recovery, recovery_search
+from momo_worker.steps import intake, operator, recovery, recovery_search, rescue
 
 
 def a_refund(key: str, source: str) -> intake.Entry:
@@ -112,6 +112,51 @@ def test_a_refund_that_waited_and_was_paid_as_a_later_attempt_is_not_paid_twice(
     assert (world.payment(found).state, world.payment(found).attempt) == (State.PENDING, 2)
     world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
     assert refund_reference(1) not in restored.mtn.has
+
+
+@pytest.fixture
+def accepted_after_the_week(restored: Restored) -> str:
+    """Its collection lay on a desk for longer than a job may come again."""
+    refund_waits(restored)
+    assert restored.release().done
+    restored.world.clock.on(8 * 24 * HOUR)
+    collection_succeeds(restored)
+    return restored.world.id_of("again")
+
+
+def test_a_refund_that_waited_for_longer_than_the_week_is_asked_about_all_the_same(
+    restored: Restored, accepted_after_the_week: str
+) -> None:
+    world, found = restored.world, accepted_after_the_week
+    assert restored.outcomes().get(found, "not on the list") is None
+    assert sends_what_is_due(world, found) == []
+    asked(restored)
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    released_by_person(world, found)
+    assert sends_what_is_due(world, found) == [refund_reference(1)]
+
+
+@pytest.mark.parametrize("expires", [False, True])
+def test_one_that_mtn_is_silent_about_for_a_week_more_is_a_persons(
+    restored: Restored, accepted_after_the_week: str, *, expires: bool
+) -> None:
+    """It isn't sent unasked, nor told as never sent, and it isn't left to wait for ever."""
+    world, found = restored.world, accepted_after_the_week
+    if not expires:
+        world.write("UPDATE payment SET not_after_ms = not_after_ms + 900000000 WHERE id = :id", id=found)
+    ending = rescue.Rescue(world.parts)
+    for _ in range(6):
+        world.clock.on(24 * HOUR)
+        ending.run()
+        assert sends_what_is_due(world, found) == []
+        assert (world.payment(found).state, restored.outcomes()[found]) == (State.ACCEPTED, None)
+    world.clock.on(24 * HOUR)
+    if expires:
+        ending.run()
+    assert sends_what_is_due(world, found) == []
+    assert (world.payment(found).state, world.payment(found).held_cause) == (State.HELD, HeldCause.RECOVERY)
+    assert restored.outcomes()[found] == "skipped"
+    assert "MTN wasn't asked" in world.events(found)[-1]["data"]["reason"]["message"]
 
 
 def test_one_that_nobody_listed_at_its_acceptance_is_asked_about_at_its_claim(restored: Restored) -> None:

@@ -100,6 +100,19 @@ def test_who_wakes_late_puts_nothing_back_that_another_has_read(restored: Restor
     assert (found.jobs_read_to, found.jobs_read, found.jobs_reading_until_ms) == ("300-0", 3, now.alone_until_ms)
 
 
+def test_one_that_was_overtaken_doesnt_keep_the_others_waiting(restored: Restored) -> None:
+    """The one before it was taken for dead, woke while it read, and was the faster of the two."""
+    world = restored.world
+    lost(restored, lambda: None)
+    late = some(read(world))
+    world.clock.on(ALONE)
+    now = some(read(world.beside()))
+    recovery.note_read(world.parts, late, "300-0", 3)
+    assert read(world.beside()) is None
+    recovery.note_read(world.parts, now, "100-0", 1)
+    assert some(read(world.beside())).after == "300-0"
+
+
 # ---- what waits ----------------------------------------------------------------------------------------------------------
 
 

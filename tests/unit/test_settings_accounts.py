@@ -252,3 +252,14 @@ def test_markets_of_the_config_folder_replace_the_shipped_ones(tmp_path: Path) -
     text = complaint(tmp_path)
     for key in ("broken.currency", "broken.exponent", "broken.zone"):
         assert f"markets.toml: {key}" in text
+
+
+def test_a_currency_has_one_number_of_decimals_in_all_markets(tmp_path: Path) -> None:
+    row = 'base_url = "https://proxy.momoapi.mtn.com"\ntarget_environment = "{0}"\ncurrency = "XAF"\nexponent = {1}\nzone = "UTC"\n'
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "markets.toml").write_text(
+        "".join(f"[{name}]\n{row.format(name, exponent)}" for name, exponent in (("one", 0), ("two", 0), ("three", 2)))
+    )
+    text = complaint(tmp_path, '[accounts.shop]\nmarket = "one"\n', **NAMESPACE)
+    assert "markets.toml: three.exponent: is 2, and one has 0 for XAF" in text
+    assert "two.exponent" not in text

@@ -62,7 +62,21 @@ def read_markets(rows: Mapping[str, Any], problems: Problems) -> dict[str, Marke
         currency = Currency(read.currency, read.exponent)
         markets[name] = Market(name, read.base_url, read.target_environment, currency, read.country, read.zone)
         check_url(read.base_url, f"markets.toml: {name}.base_url", problems)
+    _refuse_two_scales(markets, problems)
     return markets
+
+
+def _refuse_two_scales(markets: Mapping[str, Market], problems: Problems) -> None:
+    """A currency has as many decimals in one market as in another: sums by currency count its minor units."""
+    first: dict[str, Market] = {}
+    for name, market in markets.items():
+        other = first.setdefault(market.currency.code, market)
+        if other.currency.exponent != market.currency.exponent:
+            problems.add(
+                f"markets.toml: {name}.exponent",
+                f"is {market.currency.exponent}, and {other.name} has {other.currency.exponent} for {market.currency.code}",
+                "one currency has one number of decimals: ISO 4217's",
+            )
 
 
 def _said(message: str) -> str:

@@ -45,10 +45,12 @@ def log_taken(
             field=errors[0]["field"],
             reason=errors[0]["reason"],
         )
-    for entry in (one for one in unconfigured if not one.again):
-        log.error(
+    for entry in unconfigured:
+        # Who restores a ledger sees what waits in `momo recover`, and is at work already.
+        speak = log.warning if entry.again else log.error
+        speak(
             "a job waits for an account that isn't configured here",
             source=entry.source,
             action="waiting",
-            advice="configure the account in every process, or let it be rejected after an hour",
+            advice=f"configure the account in every process, or let it be rejected after {'a week' if entry.again else 'an hour'}",
         )

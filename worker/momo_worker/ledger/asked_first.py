@@ -6,15 +6,18 @@ paid as a later attempt would be paid twice, where attempt 1 left no trace at MT
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, text
 
-from momo_worker.ledger import recovery
+from momo_worker.ledger import moves, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State
 
 _FIRST_EPOCH = 1
+#: How a search ends that MTN gave no word for.
+SKIPPED = "skipped"
 _OUTCOMES = text(
     "SELECT payment_id, outcome FROM search WHERE recovery_id = :recovery AND payment_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
@@ -25,32 +28,49 @@ _RUNS_BEFORE = text("SELECT id FROM run WHERE id IN :ids AND imported_at_ms < :b
 _CAME_BEFORE = text("UPDATE payment SET source = :source WHERE id = :id AND state = 'accepted' AND sends = 0")
 
 
-def waiting_for_word(tx: Tx, payments: Sequence[Payment], epoch: int, *, within_ms: int) -> set[str]:
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Payment ids of those that may not be sent yet, and of those whose search MTN hasn't answered in all the time it has for it."""
+
+    waiting: frozenset[str] = frozenset()
+    unanswered: frozenset[str] = frozenset()
+
+
+def waiting_for_word(tx: Tx, payments: Sequence[Payment], epoch: int, *, within_ms: int) -> Unasked:
     """Of payments that are about to be sent, those that MTN must be asked about before, or is being asked about; puts them on the list.
 
-    Who was on the list and whose search has ended was decided on, by MTN's word or by a person. `epoch` is the ledger's: every recovery
-    raises it, so that one that was never lost is asked nothing more at its claims.
+    Who was on the list and whose search has ended was decided on, by MTN's word or by a person. What was listed waits for its search
+    also when the week is over: it may have been accepted only then. `unanswered` are ended here, and the caller puts them on the desk.
+    `epoch` is the ledger's: every recovery raises it, so that one that was never lost is asked nothing more at its claims.
     """
     unsent = [payment for payment in payments if _is_unsent(payment)]
-    found = recovery.lately(tx, within_ms=within_ms) if unsent and epoch > _FIRST_EPOCH else None
+    found = recovery.latest(tx) if unsent and epoch > _FIRST_EPOCH else None
     if found is None:
-        return set()
+        return Unasked()
     values = {"recovery": found.id, "ids": [payment.id for payment in unsent]}
     outcomes = {row[0]: row[1] for row in tx.conn.execute(_OUTCOMES, values)}
-    unlisted = [payment.id for payment in unsent if payment.id not in outcomes and _is_old(found, payment)]
-    recovery.look_for(tx, found.id, unlisted)
-    return {*unlisted, *(payment_id for payment_id, outcome in outcomes.items() if outcome is None)}
+    listed = [payment for payment in unsent if outcomes.get(payment.id, "") is None]
+    if found.is_reckoned_with(tx.now_ms, within_ms):
+        unlisted = [payment.id for payment in unsent if payment.id not in outcomes and _is_old(found, payment)]
+        recovery.look_for(tx, found.id, unlisted)
+        return Unasked(frozenset([*unlisted, *(payment.id for payment in listed)]))
+    overdue = [payment.id for payment in listed if tx.now_ms - payment.accepted_at_ms >= within_ms]
+    unanswered = recovery.give_up(tx, found.id, overdue, SKIPPED) if overdue else set()
+    return Unasked(frozenset(payment.id for payment in listed if payment.id not in unanswered), frozenset(unanswered))
 
 
 def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]], *, within_ms: int) -> None:
     """Payments that were just accepted, with the moment since which their jobs had waited: what the lost ledger may have known is looked for.
 
-    So `momo recover` counts them before the release, and a run's rows are asked about while they wait for their turn.
+    So `momo recover` counts them before the release, and a run's rows are asked about while they wait for their turn. What waited is looked
+    for whatever the week: its collection may have lain on a desk for longer.
     """
     doubtful = [(payment, since_ms) for payment, since_ms in accepted if since_ms is not None or payment.run]
-    found = recovery.lately(tx, within_ms=within_ms) if doubtful else None
+    found = recovery.latest(tx) if doubtful else None
     if found is None:
         return
+    if not found.is_reckoned_with(tx.now_ms, within_ms):
+        doubtful = [(payment, since_ms) for payment, since_ms in doubtful if since_ms is not None]
     runs = _runs_before(tx, {payment.run for payment, _ in doubtful if payment.run}, found)
     old = [
         payment.id
@@ -70,12 +90,14 @@ def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]], *, within_ms: i
     found = recovery.lately(tx, within_ms=within_ms) if unsent else None
     if found is None:
         return
-    for payment, source in unsent:
-        if _is_old(found, payment):
-            continue
+    younger = {payment.id: source for payment, source in unsent if not _is_old(found, payment)}
+    # Payments are locked before their searches, and both by their ids, here as everywhere.
+    for payment_id in moves.lock(tx, sorted(younger)):
+        source = younger[payment_id]
         if source is not None:
-            tx.conn.execute(_CAME_BEFORE, {"id": payment.id, "source": source})
-        recovery.look_for_anew(tx, found.id, payment.id)
+            tx.conn.execute(_CAME_BEFORE, {"id": payment_id, "source": source})
+    for payment_id in sorted(younger):
+        recovery.look_for_anew(tx, found.id, payment_id)
 
 
 def _is_unsent(payment: Payment) -> bool:

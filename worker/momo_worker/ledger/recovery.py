@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, text, update
 
 from momo_worker.ledger import outbox, schema, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.after_restore import is_old
-from momo_worker.payment.tide import Copy, KeptPause, Why
+from momo_worker.payment.tide import Copy, Why
 
 #: A restore takes pauses away, and nothing but a person lifts a pause (M13): those that a copy still knows are put back under this name.
 ACTOR = "recovery"
@@ -59,6 +59,10 @@ class Recovery:
         """Whether nothing has been done in it yet: to begin another for the same reason would change nothing."""
         return self.jobs_done_at_ms is None and self.jobs_read_to is None
 
+    def is_reckoned_with(self, now_ms: int, within_ms: int) -> bool:
+        """Whether the lost ledger may still come back in jobs: while it is open, and for so long after its release."""
+        return self.released_at_ms is None or now_ms - self.released_at_ms < within_ms
+
     def is_old(self, state: str, accepted_at_ms: int, source: str) -> bool:
         """Whether the ledger that was lost may have known this payment."""
         return is_old(state, accepted_at_ms, source, began_at_ms=self.began_at_ms, jobs_until=self.jobs_until)
@@ -82,10 +86,9 @@ def latest(tx: Tx) -> Recovery | None:
 
 
 def lately(tx: Tx, *, within_ms: int) -> Recovery | None:
-    """The last one, as long as what the lost ledger may have done is reckoned with: while it is open, and for so long after its release."""
+    """The last one, as long as what the lost ledger may have done is reckoned with."""
     found = latest(tx)
-    since_ms = found.released_at_ms if found is not None else None
-    return None if since_ms is not None and tx.now_ms - since_ms >= within_ms else found
+    return found if found is not None and found.is_reckoned_with(tx.now_ms, within_ms) else None
 
 
 def lock_current(tx: Tx) -> Recovery | None:
@@ -172,13 +175,6 @@ def _put_back(tx: Tx, copies: Sequence[Copy]) -> int:
     return len(lost)
 
 
-def kept_pauses(tx: Tx) -> tuple[KeptPause, ...]:
-    """The pauses that hold, as a copy keeps them."""
-    return tuple(
-        KeptPause(pause.account, pause.product, pause.run, pause.reason, pause.actor) for pause in stops.pauses(tx)
-    )
-
-
 def _close(tx: Tx, by: str, reason: str) -> int:
     statement = (
         update(schema.recovery)
@@ -226,13 +222,13 @@ def candidates(tx: Tx, after: str, failed_since_ms: int, lost_from_ms: int, *, l
     return [Candidate(*row) for row in tx.conn.execute(_CANDIDATES, values)]
 
 
-_SEARCH = text(
+_INSERT = (
     "INSERT INTO search (recovery_id, payment_id, due_at_ms, tries) VALUES (:recovery, :payment, :due, 0) "
-    "ON CONFLICT (recovery_id, payment_id) DO NOTHING"
+    "ON CONFLICT (recovery_id, payment_id) DO "
 )
+_SEARCH = text(f"{_INSERT} NOTHING")
 _SEARCH_ANEW = text(
-    "INSERT INTO search (recovery_id, payment_id, due_at_ms, tries) VALUES (:recovery, :payment, :due, 0) "
-    "ON CONFLICT (recovery_id, payment_id) DO UPDATE SET due_at_ms = excluded.due_at_ms, tries = 0, outcome = NULL, done_at_ms = NULL"
+    f"{_INSERT} UPDATE SET due_at_ms = excluded.due_at_ms, tries = 0, outcome = NULL, done_at_ms = NULL"
 )
 
 
@@ -303,32 +299,42 @@ def conclude(tx: Tx, search: Search, outcome: str) -> None:
     tx.conn.execute(statement.values(outcome=outcome, done_at_ms=tx.now_ms))
 
 
-def give_up(tx: Tx, recovery_id: int, outcome: str, *, limit: int) -> list[str]:
-    """End up to `limit` searches without MTN's word, by a person's; gives the payments."""
-    statement = (
-        select(schema.search.c.payment_id)
-        .where(schema.search.c.recovery_id == recovery_id, schema.search.c.outcome.is_(None))
-        .order_by(schema.search.c.payment_id)
-        .limit(limit)
-        .with_for_update()
-    )
-    ids = [row[0] for row in tx.conn.execute(statement)]
-    for payment_id in ids:
-        conclude(tx, Search(recovery_id, payment_id, 0), outcome)
-    return ids
+def still_open(tx: Tx, recovery_id: int, *, limit: int) -> list[str]:
+    """Up to `limit` payments whose searches haven't ended, by their ids; nothing is locked."""
+    statement = select(schema.search.c.payment_id).where(_is_open(recovery_id))
+    return list(tx.conn.execute(statement.order_by(schema.search.c.payment_id).limit(limit)).scalars())
+
+
+def give_up(tx: Tx, recovery_id: int, payment_ids: Sequence[str], outcome: str) -> set[str]:
+    """End those of these searches that haven't ended, without MTN's word; the caller has locked the payments, whose locks come first."""
+    mine = _is_open(recovery_id) & schema.search.c.payment_id.in_(payment_ids)
+    statement = update(schema.search).where(mine).values(outcome=outcome, done_at_ms=tx.now_ms)
+    return set(tx.conn.execute(statement.returning(schema.search.c.payment_id)).scalars())
+
+
+def _is_open(recovery_id: int) -> ColumnElement[bool]:
+    return (schema.search.c.recovery_id == recovery_id) & schema.search.c.outcome.is_(None)
+
+
+_WAITED_FOR = text(
+    "SELECT 1 FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.payment_id = :id AND s.outcome IS NULL "
+    "AND p.accepted_at_ms > :since"
+)
 
 
 def unsearched(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
     """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before.
 
-    Once no recovery is open, a search that MTN never answers stands in the way only for `within_ms` from its release.
+    Once no recovery is open, a search that MTN never answers stands in the way only for `within_ms` from its release, or from the
+    acceptance of a payment that came later.
     """
-    found = lately(tx, within_ms=within_ms)
+    found = latest(tx)
     if found is None:
         return False
-    mine = (schema.search.c.payment_id == payment_id) & schema.search.c.outcome.is_(None)
-    is_open = tx.conn.execute(select(schema.search.c.payment_id).where(mine)).first() is not None
-    return is_open or (found.released_at_ms is None and found.listed_at_ms is None)
+    accepted_since_ms = 0 if found.is_reckoned_with(tx.now_ms, within_ms) else tx.now_ms - within_ms
+    if tx.conn.execute(_WAITED_FOR, {"id": payment_id, "since": accepted_since_ms}).first() is not None:
+        return True
+    return found.released_at_ms is None and found.listed_at_ms is None
 
 
 _GIVEN_UP = text("SELECT 1 FROM search WHERE recovery_id = :recovery AND payment_id = :payment AND outcome = 'skipped'")
@@ -354,38 +360,6 @@ def open_searches(tx: Tx, recovery_id: int) -> int:
     """How many searches haven't ended."""
     counted = text("SELECT count(*) FROM search WHERE recovery_id = :recovery AND outcome IS NULL")
     return int(tx.conn.execute(counted, {"recovery": recovery_id}).scalar_one())
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Payments and money of a recovery's search, by what it found and where they stand now."""
-
-    outcome: str | None
-    state: str
-    held_cause: str | None
-    currency: str
-    exponent: int
-    payments: int
-    amount_minor: int
-    oldest_accepted_at_ms: int
-
-
-def tallies(tx: Tx, recovery_id: int) -> list[Tally]:
-    """Everything on the list of this recovery, summed up."""
-    rows = tx.conn.execute(
-        text(
-            "SELECT s.outcome, p.state, p.held_cause, p.currency, max(p.exponent), count(*), sum(p.amount_minor), min(p.accepted_at_ms) "
-            "FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.recovery_id = :recovery "
-            "GROUP BY s.outcome, p.state, p.held_cause, p.currency ORDER BY 1, 2, 3, 4"
-        ),
-        {"recovery": recovery_id},
-    )
-    return [Tally(row[0], row[1], row[2], row[3], row[4], int(row[5]), int(row[6]), row[7]) for row in rows]
-
-
-def waiting_again(tx: Tx) -> int:
-    """How many jobs that were read again wait for another payment."""
-    return int(tx.conn.execute(text("SELECT count(*) FROM waiting_job WHERE door = 'recovery'")).scalar_one())
 
 
 _SENDABLE = text(

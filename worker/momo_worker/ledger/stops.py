@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from momo_worker.ledger import schema
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.payment import Product
+from momo_worker.payment.tide import KeptPause
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,11 @@ def pauses(tx: Tx) -> list[Pause]:
     )
     rows = tx.conn.execute(select(*columns).where(schema.pause.c.lifted_at_ms.is_(None)).order_by(schema.pause.c.id))
     return [Pause(*row) for row in rows]
+
+
+def kept_pauses(tx: Tx) -> tuple[KeptPause, ...]:
+    """The pauses that hold, as a copy keeps them."""
+    return tuple(KeptPause(pause.account, pause.product, pause.run, pause.reason, pause.actor) for pause in pauses(tx))
 
 
 def holding(tx: Tx) -> list[Pause]:

@@ -46,7 +46,7 @@ class _UnknownAccountError(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(f"account {name} isn't configured in this process")
         advice = "configure the account, or name another one, and send the job again"
-        self.problem = Problem("account", name, "isn't configured here, and wasn't for an hour", advice)
+        self.problem = Problem("account", name, "isn't configured here, and wasn't while the job waited", advice)
 
 
 @dataclass(frozen=True, slots=True)

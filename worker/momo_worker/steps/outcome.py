@@ -209,9 +209,15 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
         for report in reports:
             payment = payments[report.payment_id]
             current = [send for send in sends.get(payment.id, ()) if send.attempt == payment.attempt]
-            change = after_look.decide(payment, current, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
-            changes.append(_asked_again(change, report) if _speaks_too_soon(tx, change, least) else change)
+            changes.append(
+                after_look.decide(payment, current, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
+            )
             heard[payment.account, payment.product].append(_heard(payment.id, report.verdict))
+        if any(_fails(change) for change in changes) and _too_soon_to_fail(tx, least):
+            changes = [
+                _asked_again(change, report) if _fails(change) else change
+                for change, report in zip(changes, reports, strict=True)
+            ]
         told = recording.conclude(tx, parts, changes)
         closed = [gatekeeping.keep_gate(tx, parts, *where, group, None) for where, group in sorted(heard.items())]
     recording.tell(parts, told)
@@ -223,13 +229,16 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
         _slow_looks(parts, payment.account, payment.product, report.verdict)
 
 
-def _speaks_too_soon(tx: Tx, change: Change, least: int) -> bool:
-    """Whether this would tell a failure while a restored ledger's payments are looked for, or nobody has noticed that it was restored.
+def _fails(change: Change) -> bool:
+    return change.after.state is State.FAILED and change.before.state is not State.FAILED
+
+
+def _too_soon_to_fail(tx: Tx, least: int) -> bool:
+    """Whether a restored ledger's payments are looked for, or nobody has noticed that it was restored: no failure is told then.
 
     The look was claimed before: by then the lost ledger may have paid a later attempt, and a producer who hears of a failure pays anew.
     """
-    fails = change.after.state is State.FAILED and change.before.state is not State.FAILED
-    return fails and (stops.searching(tx) or noticing.unnoticed(tx, least))
+    return stops.searching(tx) or noticing.unnoticed(tx, least)
 
 
 def _asked_again(change: Change, report: after_look.LookReport) -> Change:
@@ -264,7 +273,7 @@ def record_late(parts: Parts, late: Late, verdict: LookVerdict) -> None:
             return
         report = after_look.LookReport(payment.id, attempt.number, payment.fence, tx.now_ms, verdict)
         change = _after_late_look(tx, parts, payment, attempt, report)
-        if _speaks_too_soon(tx, change, least):
+        if _fails(change) and _too_soon_to_fail(tx, least):
             return
         told = recording.conclude(tx, parts, [change] if change.trigger else [])
         delays = parts.rules.late_looks_ms

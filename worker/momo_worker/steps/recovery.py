@@ -10,7 +10,7 @@ import structlog
 
 from momo_worker.commons import noticing, recording, retelling
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import desk, installation, intake, moves, outbox, recovery
+from momo_worker.ledger import asked_first, desk, installation, intake, moves, outbox, recovery, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_restore, operator
 from momo_worker.payment.after_restore import Outcome, stream_id
@@ -90,7 +90,7 @@ def _locked(tx: Tx) -> installation.Installation:
 
 def _copy(tx: Tx) -> Copy:
     us = _locked(tx)
-    return Copy(us.ledger_id, str(us.namespace), us.tide, us.epoch, us.tide_at_ms, recovery.kept_pauses(tx))
+    return Copy(us.ledger_id, str(us.namespace), us.tide, us.epoch, us.tide_at_ms, stops.kept_pauses(tx))
 
 
 # ---- the jobs stream is read again ---------------------------------------------------------------------------------------
@@ -176,6 +176,9 @@ def note_read(parts: Parts, reading: Reading, last_id: str | None, count: int) -
         if found is None or found.epoch != reading.epoch:
             return
         if last_id and found.jobs_read_to and stream_id(last_id) <= stream_id(found.jobs_read_to):
+            # Another was faster; who reads on must not wait for this one's time alone to end.
+            if found.jobs_reading_until_ms == reading.alone_until_ms:
+                recovery.note(tx, found.id, jobs_reading_until_ms=None)
             return
         values: dict[str, str | int | None] = {"jobs_tries": 0, "jobs_read": found.jobs_read + count}
         values |= {"jobs_done_at_ms": tx.now_ms} if last_id is None else {"jobs_read_to": last_id}
@@ -311,16 +314,18 @@ def _give_up_searches(parts: Parts, recovery_id: int) -> int:
     count = 0
     while True:
         with parts.ledger.write() as tx:
-            ids = recovery.give_up(tx, recovery_id, "skipped", limit=_PIECE)
+            ids = recovery.still_open(tx, recovery_id, limit=_PIECE)
             payments = moves.lock(tx, ids)
+            skipped = recovery.give_up(tx, recovery_id, ids, asked_first.SKIPPED)
+            mine = [payment for payment in payments.values() if payment.id in skipped]
             changes = [
                 after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False)
-                for payment in payments.values()
+                for payment in mine
                 if payment.state is State.ACCEPTED
             ]
             changes += [
                 Change(payment, after_restore.followed(payment, tx.now_ms))
-                for payment in payments.values()
+                for payment in mine
                 if payment.state is State.PENDING
             ]
             told = recording.conclude(tx, parts, changes)

@@ -7,8 +7,9 @@ import structlog
 
 from momo_worker.commons import noticing, recording
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import moves, recovery, stops, work
+from momo_worker.ledger import asked_first, installation, moves, recovery, stops, work
 from momo_worker.ledger.engine import Tx
+from momo_worker.payment import after_restore
 from momo_worker.payment.after_look import permission_lost
 from momo_worker.payment.after_send import lease_over
 from momo_worker.payment.deciding import expired
@@ -164,12 +165,16 @@ class Rescue:
         with parts.ledger.write() as tx:
             if noticing.unnoticed(tx, least):
                 return 0
+            locked = moves.lock(tx, ids, skip_locked=True).values()
+            due = [one for one in locked if one.state is State.ACCEPTED and one.not_after_ms <= tx.now_ms]
+            within_ms = parts.rules.recovery_adopt_ms
+            unasked = asked_first.waiting_for_word(tx, due, installation.epoch(tx), within_ms=within_ms)
             changes = [
-                expired(payment, tx.now_ms)
-                for payment in moves.lock(tx, ids, skip_locked=True).values()
-                if payment.state is State.ACCEPTED
-                and payment.not_after_ms <= tx.now_ms
-                and not recovery.ask_first(tx, payment.id, within_ms=parts.rules.recovery_adopt_ms)
+                after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False)
+                if payment.id in unasked.unanswered
+                else expired(payment, tx.now_ms)
+                for payment in due
+                if not recovery.ask_first(tx, payment.id, within_ms=within_ms)
             ]
             told = recording.conclude(tx, parts, changes)
         recording.tell(parts, told)

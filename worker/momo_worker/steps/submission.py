@@ -17,7 +17,7 @@ from momo_worker.commons.runner import in_batches
 from momo_worker.ledger import asked_first, installation, moves, recovery, runs, stops, work
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.pacing import NotDepartedError
-from momo_worker.payment import after_look, after_send, operator
+from momo_worker.payment import after_look, after_restore, after_send, operator
 from momo_worker.payment.deciding import expired, first_fence, put_on_desk
 from momo_worker.payment.operator import NotPermitted
 from momo_worker.payment.payment import Attempt, Change, Operation, Payment, Product, Send, Work
@@ -146,8 +146,11 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
     going: list[_Going] = []
     for payment in due:
         current = [send for send in sends[payment.id] if send.attempt == payment.attempt]
+        if payment.id in unasked.unanswered:
+            changes.append(after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False))
+            continue
         instead = _instead_of_sending(tx, parts, payment, current)
-        if instead is None and payment.id in unasked:
+        if instead is None and payment.id in unasked.waiting:
             # After a restore a first send waits for the search, which may find it at MTN or put it on the desk.
             instead = Change(payment, payment.but(released_until_ms=None, due_at_ms=tx.now_ms + MINUTE))
         if instead is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from momo_worker.cli.deeds.showing import moment
-from momo_worker.ledger import installation, recovery, stops, views
+from momo_worker.ledger import installation, recovery, recovery_tally, stops, views
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.after_restore import Outcome
 from momo_worker.payment.money import format_amount
@@ -71,12 +71,12 @@ def _recovery(tx: Tx, found: recovery.Recovery) -> dict[str, Any]:
             "read": found.jobs_read,
             "done_at": moment(found.jobs_done_at_ms),
             "note": found.jobs_note,
-            "waiting": recovery.waiting_again(tx),
+            "waiting": recovery_tally.waiting_again(tx),
         },
         "listed_at": moment(found.listed_at_ms),
         "searched_at": moment(found.searched_at_ms),
         "searches_open": waits.searches,
-        "payments": [_tally(one) for one in recovery.tallies(tx, found.id)],
+        "payments": [_tally(one) for one in recovery_tally.tallies(tx, found.id)],
         "sendable": [_gauge(one) for one in views.by_state(tx) if one.state == State.ACCEPTED],
         "may_be_released": found.released_at_ms is None and waits.nothing,
         "released": None
@@ -85,7 +85,7 @@ def _recovery(tx: Tx, found: recovery.Recovery) -> dict[str, Any]:
     }
 
 
-def _tally(one: recovery.Tally) -> dict[str, Any]:
+def _tally(one: recovery_tally.Tally) -> dict[str, Any]:
     return {
         "outcome": one.outcome,
         "state": one.state,
