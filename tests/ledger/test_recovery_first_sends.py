@@ -136,6 +136,27 @@ def test_a_refund_that_waited_for_longer_than_the_week_is_asked_about_all_the_sa
     assert sends_what_is_due(world, found) == [refund_reference(1)]
 
 
+@pytest.mark.parametrize("hours", [-24, 1, 30])
+@pytest.mark.parametrize("claimed", [False, True])
+def test_what_waits_for_mtns_word_isnt_told_as_never_sent_at_its_not_after(
+    restored: Restored, accepted_after_the_week: str, *, hours: int, claimed: bool
+) -> None:
+    """MTN has it; whoever hears that nothing moved pays anew under another key."""
+    world, found = restored.world, accepted_after_the_week
+    until = world.clock.now_ms() + hours * HOUR * 1000
+    world.write("UPDATE payment SET not_after_ms = :until WHERE id = :id", until=until, id=found)
+    restored.mtn.has[refund_reference(1)] = Status.SUCCESSFUL
+    world.clock.on(31 * HOUR)
+    if claimed:
+        assert sends_what_is_due(world, found) == []
+    else:
+        rescue.Rescue(world.parts).run()
+    assert world.payment(found).state is State.ACCEPTED
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert world.mtn.left == []
+
+
 @pytest.mark.parametrize("expires", [False, True])
 def test_one_that_mtn_is_silent_about_for_a_week_more_is_a_persons(
     restored: Restored, accepted_after_the_week: str, *, expires: bool
@@ -156,7 +177,7 @@ def test_one_that_mtn_is_silent_about_for_a_week_more_is_a_persons(
     assert sends_what_is_due(world, found) == []
     assert (world.payment(found).state, world.payment(found).held_cause) == (State.HELD, HeldCause.RECOVERY)
     assert restored.outcomes()[found] == "skipped"
-    assert "MTN wasn't asked" in world.events(found)[-1]["data"]["reason"]["message"]
+    assert "MTN gave no word" in world.events(found)[-1]["data"]["reason"]["message"]
 
 
 def test_one_that_nobody_listed_at_its_acceptance_is_asked_about_at_its_claim(restored: Restored) -> None:
@@ -242,6 +263,15 @@ def test_a_key_that_comes_once_more_is_as_old_as_its_earlier_entry(
 
     released_by_person(world, found)
     assert sends_what_is_due(world, found) == [restored.reference("k", 1)]
+
+
+def test_a_key_that_is_met_twice_in_one_reading_is_as_old_as_the_entry_that_is_its_own(restored: Restored) -> None:
+    world = restored.world
+    lost(restored, lambda: None)
+    (found,) = world.take(an_entry(a_job("k"), "command_line:1")).accepted
+    restored.reread(stream_entry("k", 300), an_entry(a_job("k", amount="7"), "momo:jobs/301-0"))
+    restored.search()
+    assert restored.outcomes() == {found: "unsent"}
 
 
 def test_a_key_that_comes_once_more_and_was_paid_as_a_later_attempt_is_found(restored: Restored) -> None:

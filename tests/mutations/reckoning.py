@@ -220,6 +220,16 @@ MUTATIONS = (
         beyond=_BEYOND,
     ),
     broken(
+        "waits_for_mtns_word_and_told_as_never_sent",
+        _RULE,
+        "... nor is it told as never sent at its not_after while MTN is still asked",
+        "ledger/recovery.py",
+        "        return unsearched(tx, payment_id, within_ms=within_ms)\n    if tx.conn",
+        "        return False\n    if tx.conn",
+        tests=f"{_FIRST_SENDS}test_what_waits_for_mtns_word_isnt_told_as_never_sent_at_its_not_after",
+        beyond=_BEYOND,
+    ),
+    broken(
         "rows_of_restored_runs_sent_unasked",
         _RULE,
         "... and so is a row of a run that was there before the restore",

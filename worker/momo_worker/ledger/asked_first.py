@@ -80,17 +80,20 @@ def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]], *, wit
     recovery.look_for(tx, found.id, old)
 
 
-def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]], *, within_ms: int) -> None:
+def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]]) -> None:
     """Known payments that are met once more by entries that are read again, with their sources: the lost ledger may have known them.
 
     A producer that sent its key once more was faster at a door than the reading; what it began is as old as its earlier entry. Where that
-    one asked for something else (None), MTN is asked what stands under their key all the same.
+    one asked for something else (None), MTN is asked what stands under their key all the same. Also when the week is over: it may have waited.
     """
     unsent = [(payment, source) for payment, source in met if _is_unsent(payment)]
-    found = recovery.lately(tx, within_ms=within_ms) if unsent else None
+    found = recovery.latest(tx) if unsent else None
     if found is None:
         return
-    younger = {payment.id: source for payment, source in unsent if not _is_old(found, payment)}
+    younger: dict[str, str | None] = {}
+    for payment, source in unsent:
+        if not _is_old(found, payment):
+            younger[payment.id] = source or younger.get(payment.id)
     # Payments are locked before their searches, and both by their ids, here as everywhere.
     for payment_id in moves.lock(tx, sorted(younger)):
         source = younger[payment_id]

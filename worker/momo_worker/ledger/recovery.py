@@ -312,6 +312,16 @@ def give_up(tx: Tx, recovery_id: int, payment_ids: Sequence[str], outcome: str) 
     return set(tx.conn.execute(statement.returning(schema.search.c.payment_id)).scalars())
 
 
+_WITHOUT_WORD = text(
+    "UPDATE search SET outcome = :outcome, done_at_ms = :now WHERE payment_id = :id AND outcome IS NULL"
+)
+
+
+def go_on_without(tx: Tx, payment_id: str, outcome: str) -> None:
+    """A person lets it go on although MTN never answered its search; the caller has locked the payment."""
+    tx.conn.execute(_WITHOUT_WORD, {"id": payment_id, "outcome": outcome, "now": tx.now_ms})
+
+
 def _is_open(recovery_id: int) -> ColumnElement[bool]:
     return (schema.search.c.recovery_id == recovery_id) & schema.search.c.outcome.is_(None)
 
@@ -348,7 +358,7 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
     """
     found = lately(tx, within_ms=within_ms)
     if found is None:
-        return False
+        return unsearched(tx, payment_id, within_ms=within_ms)
     if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
         look_for_anew(tx, found.id, payment_id)
     elif since_ms is None or since_ms < found.began_at_ms:

@@ -182,6 +182,13 @@ def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random, *, a
     return Change(payment, desk.but(work=None, due_at_ms=None), Trigger.PUT_ON_DESK, detail=why)
 
 
+def unanswered(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Change:
+    """The same for what MTN gave no word about in all the time it had, which somebody must be told."""
+    why = "the ledger was restored, and MTN gave no word about whether this was sent before"
+    change = put_on_desk(payment, HeldCause.RECOVERY, now_ms, rules, rng, why)
+    return replace(change, after=change.after.but(work=None, due_at_ms=None))
+
+
 def _cancelled(payment: Payment, sightings: Sequence[Sighting]) -> Finding:
     """Ended while it was asked about. That MTN has it is told, and moves nothing."""
     alive = [each for each in sightings if each.found and each.verdict.status is not Status.FAILED]

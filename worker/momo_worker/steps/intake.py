@@ -223,7 +223,7 @@ class _Batch:
             for one in candidates
             if one.entry.again and (first := known.get(one.payment.id)) is not None
         ]
-        asked_first.met_again(self.tx, met, within_ms=self.parts.rules.recovery_adopt_ms)
+        asked_first.met_again(self.tx, met)
         for candidate in candidates:
             first = known.get(candidate.payment.id)
             if first is None:

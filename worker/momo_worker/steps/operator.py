@@ -9,7 +9,7 @@ from momo_worker.accounts import SameAgain
 from momo_worker.commons import noticing, recording
 from momo_worker.commons.asking import ask_mtn, may_ask
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import desk, moves, recovery, schedule_dues, stops
+from momo_worker.ledger import asked_first, desk, moves, recovery, schedule_dues, stops
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment import after_look, operator, resolving
 from momo_worker.payment.after_look import LookReport
@@ -81,6 +81,7 @@ def retry(
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
+        recovery.go_on_without(tx, payment_id, asked_first.SKIPPED)
         _prolong(tx, change)
         if payment.idempotency_key.startswith(SCHEDULE_KEYS) and not by_schedule:
             schedule_dues.asked_by_person(tx, payment.idempotency_key)
@@ -103,6 +104,7 @@ def release(parts: Parts, payment_id: str, *, by: By, until_ms: int | None = Non
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
         told = recording.conclude(tx, parts, [change])
+        recovery.go_on_without(tx, payment_id, asked_first.SKIPPED)
         _prolong(tx, change)
         stops.journal(tx, actor=by.actor, action="release", subject=payment_id, reason=by.reason)
     recording.tell(parts, told)

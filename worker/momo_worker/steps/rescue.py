@@ -170,7 +170,7 @@ class Rescue:
             within_ms = parts.rules.recovery_adopt_ms
             unasked = asked_first.waiting_for_word(tx, due, installation.epoch(tx), within_ms=within_ms)
             changes = [
-                after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False)
+                after_restore.unanswered(payment, tx.now_ms, parts.rules, parts.rng)
                 if payment.id in unasked.unanswered
                 else expired(payment, tx.now_ms)
                 for payment in due

@@ -147,7 +147,7 @@ def _sort(tx: Tx, parts: Parts, due: Sequence[Payment]) -> tuple[list[Change], l
     for payment in due:
         current = [send for send in sends[payment.id] if send.attempt == payment.attempt]
         if payment.id in unasked.unanswered:
-            changes.append(after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False))
+            changes.append(after_restore.unanswered(payment, tx.now_ms, parts.rules, parts.rng))
             continue
         instead = _instead_of_sending(tx, parts, payment, current)
         if instead is None and payment.id in unasked.waiting:
