@@ -176,7 +176,7 @@ def test_one_that_mtn_is_silent_about_for_a_week_more_is_a_persons(
         ending.run()
     assert sends_what_is_due(world, found) == []
     assert (world.payment(found).state, world.payment(found).held_cause) == (State.HELD, HeldCause.RECOVERY)
-    assert restored.outcomes()[found] == "skipped"
+    assert restored.outcomes()[found] is None
     assert "MTN gave no word" in world.events(found)[-1]["data"]["reason"]["message"]
 
 
@@ -223,6 +223,29 @@ def test_a_job_that_waited_since_before_the_restore_is_asked_about_though_no_str
     assert sends_what_is_due(world, found) == []
     asked(restored)
     assert (world.payment(found).state, world.payment(found).attempt) == (State.PENDING, 2)
+
+
+def test_one_that_mtn_was_silent_about_is_still_asked_about_and_mtns_word_ends_it(
+    restored: Restored, accepted_after_the_week: str
+) -> None:
+    world, found = restored.world, accepted_after_the_week
+    world.clock.on(7 * 24 * HOUR)
+    rescue.Rescue(world.parts).run()
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    restored.mtn.has[refund_reference(1)] = Status.SUCCESSFUL
+    asked(restored)
+    assert restored.outcomes()[found] == "adopted"
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert world.mtn.left == []
+
+
+def test_one_that_was_claimed_and_never_left_is_a_persons_too(restored: Restored, accepted_after_the_week: str) -> None:
+    """A pause or a refused token takes a claim back, which counts all the same."""
+    world, found = restored.world, accepted_after_the_week
+    world.write("UPDATE payment SET sends = 1 WHERE id = :id", id=found)
+    world.clock.on(7 * 24 * HOUR)
+    rescue.Rescue(world.parts).run()
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
 
 
 # ---- a key that comes once more while the stream is read ------------------------------------------------------------------
@@ -298,6 +321,62 @@ def test_another_body_under_a_key_of_the_lost_ledger_is_asked_about_and_keeps_it
 
     assert restored.outcomes() == {found: "adopted"}
     assert world.mtn.left == []
+
+
+# ---- a key that comes once more while its earlier entry waits -------------------------------------------------------------
+
+
+def comes_again(restored: Restored, *, amount: str = "5", days: int = 0) -> str:
+    """Its refund waits; the collection succeeds, and the key comes by the command line before what waits is tried again."""
+    world = restored.world
+    refund_waits(restored)
+    assert restored.release().done
+    world.clock.on(days * 24 * HOUR)
+    collected = world.payment(world.id_of("c"))
+    restored.mtn.has[collected.reference_id] = Status.SUCCESSFUL
+    world.run_until(lambda: world.payment(collected.id).state is State.SUCCESSFUL)
+    fields = {"operation": "refund", "idempotency_key": "again", "amount": amount, "currency": "UGX", "refund_of": "c"}
+    (found,) = world.take(an_entry(fields, "command_line:1")).accepted
+    return found
+
+
+@pytest.mark.parametrize("days", [0, 8])
+def test_a_key_that_comes_again_while_its_earlier_entry_waits_is_as_old_as_that(restored: Restored, days: int) -> None:
+    world = restored.world
+    found = comes_again(restored, days=days)
+    assert world.rows("SELECT payment_id FROM waiting_job") == [found]
+    assert sends_what_is_due(world, found) == []
+    asked(restored)
+    assert (restored.outcomes()[found], world.payment(found).held_cause) == ("unsent", HeldCause.RECOVERY)
+    world.clock.on(HOUR)
+    assert intake.retry_waiting(world.parts, limit=10).repeated == (found,)
+
+
+def test_a_key_that_comes_again_and_was_paid_as_a_later_attempt_is_not_paid_twice(restored: Restored) -> None:
+    world = restored.world
+    found = comes_again(restored)
+    restored.mtn.has[refund_reference(2)] = Status.SUCCESSFUL
+    assert sends_what_is_due(world, found) == []
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert refund_reference(1) not in restored.mtn.has
+
+
+def test_another_body_under_a_key_that_waits_is_asked_about_and_keeps_its_own_entry(restored: Restored) -> None:
+    world = restored.world
+    found = comes_again(restored, amount="4")
+    assert restored.outcomes()[found] is None
+    assert world.payment(found).source == "command_line:1"
+    assert sends_what_is_due(world, found) == []
+
+
+def test_what_waits_for_its_account_is_known_by_the_payment_it_would_be(world: World) -> None:
+    world.take(
+        an_entry(a_job("k", account="later"), "momo:jobs/1-0"),
+        an_entry(a_job("é" * 3, account="later"), "command_line:1"),
+    )
+    waiting = world.rows("SELECT payment_id FROM waiting_job ORDER BY source")
+    assert waiting == [world.id_of("é" * 3, "later"), world.id_of("k", "later")]
 
 
 # ---- rows of runs -----------------------------------------------------------------------------------------------------------

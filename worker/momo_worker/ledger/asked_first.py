@@ -40,37 +40,38 @@ def waiting_for_word(tx: Tx, payments: Sequence[Payment], epoch: int, *, within_
     """Of payments that are about to be sent, those that MTN must be asked about before, or is being asked about; puts them on the list.
 
     Who was on the list and whose search has ended was decided on, by MTN's word or by a person. What was listed waits for its search
-    also when the week is over: it may have been accepted only then. `unanswered` are ended here, and the caller puts them on the desk.
+    also when the week is over: it may have been accepted only then. `unanswered` are for the desk, and the search goes on.
     `epoch` is the ledger's: every recovery raises it, so that one that was never lost is asked nothing more at its claims.
     """
-    unsent = [payment for payment in payments if _is_unsent(payment)]
-    found = recovery.latest(tx) if unsent and epoch > _FIRST_EPOCH else None
+    accepted = [payment for payment in payments if payment.state is State.ACCEPTED]
+    found = recovery.latest(tx) if accepted and epoch > _FIRST_EPOCH else None
     if found is None:
         return Unasked()
-    values = {"recovery": found.id, "ids": [payment.id for payment in unsent]}
+    values = {"recovery": found.id, "ids": [payment.id for payment in accepted]}
     outcomes = {row[0]: row[1] for row in tx.conn.execute(_OUTCOMES, values)}
-    listed = [payment for payment in unsent if outcomes.get(payment.id, "") is None]
+    listed = [payment for payment in accepted if outcomes.get(payment.id, "") is None]
     if found.is_reckoned_with(tx.now_ms, within_ms):
-        unlisted = [payment.id for payment in unsent if payment.id not in outcomes and _is_old(found, payment)]
+        unlisted = [
+            payment.id
+            for payment in accepted
+            if payment.id not in outcomes and _is_unsent(payment) and _is_old(found, payment)
+        ]
         recovery.look_for(tx, found.id, unlisted)
         return Unasked(frozenset([*unlisted, *(payment.id for payment in listed)]))
-    overdue = [payment.id for payment in listed if tx.now_ms - payment.accepted_at_ms >= within_ms]
-    unanswered = recovery.give_up(tx, found.id, overdue, SKIPPED) if overdue else set()
-    return Unasked(frozenset(payment.id for payment in listed if payment.id not in unanswered), frozenset(unanswered))
+    overdue = frozenset(payment.id for payment in listed if tx.now_ms - payment.accepted_at_ms >= within_ms)
+    return Unasked(frozenset(payment.id for payment in listed) - overdue, overdue)
 
 
-def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]], *, within_ms: int) -> None:
+def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]]) -> None:
     """Payments that were just accepted, with the moment since which their jobs had waited: what the lost ledger may have known is looked for.
 
-    So `momo recover` counts them before the release, and a run's rows are asked about while they wait for their turn. What waited is looked
-    for whatever the week: its collection may have lain on a desk for longer.
+    So `momo recover` counts them before the release, and a run's rows are asked about while they wait for their turn. Whatever the week: a
+    collection may have lain on a desk for longer, and a run been resumed later.
     """
     doubtful = [(payment, since_ms) for payment, since_ms in accepted if since_ms is not None or payment.run]
     found = recovery.latest(tx) if doubtful else None
     if found is None:
         return
-    if not found.is_reckoned_with(tx.now_ms, within_ms):
-        doubtful = [(payment, since_ms) for payment, since_ms in doubtful if since_ms is not None]
     runs = _runs_before(tx, {payment.run for payment, _ in doubtful if payment.run}, found)
     old = [
         payment.id

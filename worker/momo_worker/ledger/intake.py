@@ -218,14 +218,22 @@ class WaitingJob:
 
 
 def keep_waiting(
-    tx: Tx, source: str, payload: bytes, why: str, next_try_at_ms: int, *, door: str, envelope: bool
+    tx: Tx,
+    source: str,
+    payload: bytes,
+    why: str,
+    next_try_at_ms: int,
+    *,
+    door: str,
+    envelope: bool,
+    payment_id: str | None = None,
 ) -> None:
     """Keep a job that waits, or set its next try; one that is read once more after a restore is from then on one that was accepted before."""
     tx.conn.execute(
         text(
-            "INSERT INTO waiting_job (source, payload, why, first_seen_at_ms, next_try_at_ms, door, envelope) "
-            "VALUES (:source, :payload, :why, :now, :next, :door, :envelope) "
-            "ON CONFLICT (source) DO UPDATE SET next_try_at_ms = excluded.next_try_at_ms, why = excluded.why, "
+            "INSERT INTO waiting_job (source, payload, why, first_seen_at_ms, next_try_at_ms, door, envelope, payment_id) "
+            "VALUES (:source, :payload, :why, :now, :next, :door, :envelope, :payment) "
+            "ON CONFLICT (source) DO UPDATE SET next_try_at_ms = excluded.next_try_at_ms, why = excluded.why, payment_id = excluded.payment_id, "
             "door = CASE WHEN excluded.door = 'recovery' THEN excluded.door ELSE waiting_job.door END"
         ),
         {
@@ -236,6 +244,7 @@ def keep_waiting(
             "next": next_try_at_ms,
             "door": door,
             "envelope": envelope,
+            "payment": payment_id,
         },
     )
 
@@ -266,6 +275,18 @@ _WAITING_AMONG = (
 def waiting_among(tx: Tx, sources: Sequence[str]) -> list[WaitingJob]:
     """Which of these entries wait, due or not, locked until the transaction ends."""
     return [_waiting_job(row) for row in tx.conn.execute(_WAITING_AMONG, {"sources": list(sources)})]
+
+
+_WAITING_BEFORE = text(
+    "SELECT payment_id, source, payload, envelope FROM waiting_job WHERE payment_id IN :ids "
+    "AND (door = 'recovery' OR first_seen_at_ms < :began) ORDER BY source"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def waiting_before(tx: Tx, payment_ids: Sequence[str], began_at_ms: int) -> list[tuple[str, str, bytes, bool]]:
+    """Jobs that wait and would be these payments, and that a ledger which was lost then may have known: payment, source, payload, envelope."""
+    rows = tx.conn.execute(_WAITING_BEFORE, {"ids": list(payment_ids), "began": began_at_ms})
+    return [(row[0], row[1], bytes(row[2]), bool(row[3])) for row in rows]
 
 
 def _waiting_job(row: Sequence[Any]) -> WaitingJob:

@@ -3,6 +3,8 @@
 Times are epoch milliseconds (`_ms`), money is 64-bit minor units (`_minor`), enumerations are their words.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -41,6 +43,10 @@ def _ms(name: str, *, required: bool = False) -> Column[int]:
 
 def _word(name: str, *, required: bool = True) -> Column[str]:
     return Column(name, String(64), nullable=not required)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
 installation = Table(
@@ -137,8 +143,7 @@ Index(
     payment.c.work,
     payment.c.queue,
     payment.c.due_at_ms,
-    postgresql_where=text("due_at_ms IS NOT NULL"),
-    sqlite_where=text("due_at_ms IS NOT NULL"),
+    **_where("due_at_ms IS NOT NULL"),
 )
 Index(
     "ix_payment_released",
@@ -146,20 +151,17 @@ Index(
     payment.c.product,
     payment.c.work,
     payment.c.released_until_ms,
-    postgresql_where=text("released_until_ms IS NOT NULL"),
-    sqlite_where=text("released_until_ms IS NOT NULL"),
+    **_where("released_until_ms IS NOT NULL"),
 )
 Index(
     "ix_payment_leased",
     payment.c.lease_until_ms,
-    postgresql_where=text("state = 'sending'"),
-    sqlite_where=text("state = 'sending'"),
+    **_where("state = 'sending'"),
 )
 Index(
     "ix_payment_expiring",
     payment.c.not_after_ms,
-    postgresql_where=text("state = 'accepted'"),
-    sqlite_where=text("state = 'accepted'"),
+    **_where("state = 'accepted'"),
 )
 Index("ix_payment_state", payment.c.state, payment.c.currency, payment.c.state_since_ms)
 Index("ix_payment_same_again", payment.c.account, payment.c.msisdn, payment.c.amount_minor, payment.c.accepted_at_ms)
@@ -167,8 +169,7 @@ Index("ix_payment_external_id", payment.c.external_id)
 Index(
     "ix_payment_financial_transaction_id",
     payment.c.financial_transaction_id,
-    postgresql_where=text("financial_transaction_id IS NOT NULL"),
-    sqlite_where=text("financial_transaction_id IS NOT NULL"),
+    **_where("financial_transaction_id IS NOT NULL"),
 )
 
 #: Payments and money by state, counted in each transaction that moves one; the sum over shards is the truth.
@@ -206,8 +207,7 @@ attempt = Table(
 Index(
     "ix_attempt_late",
     attempt.c.late_due_at_ms,
-    postgresql_where=text("late_due_at_ms IS NOT NULL"),
-    sqlite_where=text("late_due_at_ms IS NOT NULL"),
+    **_where("late_due_at_ms IS NOT NULL"),
 )
 
 send = Table(
@@ -262,8 +262,7 @@ Index(
     "ix_outbox_unpublished",
     outbox.c.partition,
     outbox.c.id,
-    postgresql_where=text("published_at_ms IS NULL"),
-    sqlite_where=text("published_at_ms IS NULL"),
+    **_where("published_at_ms IS NULL"),
 )
 Index("ix_outbox_payment", outbox.c.payment_id)
 Index("ix_outbox_published", outbox.c.published_at_ms)
@@ -298,6 +297,8 @@ waiting_job = Table(
     Column("envelope", Boolean, nullable=False),
     _ms("first_seen_at_ms", required=True),
     _ms("next_try_at_ms", required=True),
+    # The payment that it would be, where its account and key can be read.
+    _word("payment_id", required=False),
 )
 
 pause = Table(
@@ -318,8 +319,7 @@ pause = Table(
 Index(
     "ix_pause_open",
     pause.c.account,
-    postgresql_where=text("lifted_at_ms IS NULL"),
-    sqlite_where=text("lifted_at_ms IS NULL"),
+    **_where("lifted_at_ms IS NULL"),
 )
 
 recovery = Table(

@@ -10,6 +10,7 @@ from typing import Any
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import noticing, prompts, recording
+from momo_worker.commons.earlier_entry import as_old_as_what_waits, payment_of
 from momo_worker.commons.entry import AGAIN, Entry, Taken, run_of
 from momo_worker.commons.limits import count_against_limits, doubted, may_fit_later
 from momo_worker.commons.new_payment import (
@@ -282,7 +283,8 @@ class _Batch:
                 )
         moves.add_transitions(self.tx, transitions)
         waited = [(one.payment, one.entry.waits_since_ms) for one in self.accepted]
-        asked_first.accepted_late(self.tx, waited, within_ms=self.parts.rules.recovery_adopt_ms)
+        asked_first.accepted_late(self.tx, waited)
+        as_old_as_what_waits(self.tx, self.parts, [(one.payment, one.entry.source) for one in self.accepted])
         # Before the holds, whose events come second.
         moves.add_events(self.tx, self.events)
         # Nothing was sent, so there is nothing to look up: only a person moves it on.
@@ -326,7 +328,14 @@ class _Batch:
         waited_ms = self.tx.now_ms - (entry.waits_since_ms or self.tx.now_ms)
         retry_at_ms = self.tx.now_ms + self.parts.rules.waiting_job_ms(waited_ms)
         intake.keep_waiting(
-            self.tx, entry.source, entry.payload, why, retry_at_ms, door=entry.door, envelope=entry.envelope
+            self.tx,
+            entry.source,
+            entry.payload,
+            why,
+            retry_at_ms,
+            door=entry.door,
+            envelope=entry.envelope,
+            payment_id=payment_of(self.parts.namespace, entry.payload, envelope=entry.envelope),
         )
 
     def log_taken(self) -> None:
