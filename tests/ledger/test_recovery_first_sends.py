@@ -370,6 +370,39 @@ def test_another_body_under_a_key_that_waits_is_asked_about_and_keeps_its_own_en
     assert sends_what_is_due(world, found) == []
 
 
+def test_an_entry_that_waited_before_anybody_wrote_down_its_payment_makes_its_key_as_old_all_the_same(
+    restored: Restored,
+) -> None:
+    """A ledger of an older release has it waiting, by another door than the stream."""
+    world = restored.world
+    world.take(an_entry(a_job("k", account="later"), "command_line:1"))
+    world.write("UPDATE waiting_job SET payment_id = NULL")
+    lost(restored, lambda: None)
+    restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+    restored.reread()
+    (found,) = world.take(an_entry(a_job("k"), "command_line:2")).accepted
+    assert found not in restored.outcomes()
+    world.write("UPDATE waiting_job SET payload = :payload", payload=an_entry(a_job("k")).payload)
+    world.clock.on(HOUR / 2)
+    assert intake.retry_waiting(world.parts, limit=10).repeated == (found,)
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+
+
+def test_a_key_whose_earlier_entry_has_to_wait_when_it_is_read_is_as_old_as_that(restored: Restored) -> None:
+    """The pump that reads doesn't know the account, and the one that took the key in does."""
+    world = restored.world
+    lost(restored, lambda: None)
+    (found,) = world.take(an_entry(a_job("k"), "command_line:1")).accepted
+    knows = world.parts
+    world.parts = replace(knows, accounts={})
+    restored.reread(stream_entry("k", 300))
+    assert world.rows("SELECT payment_id FROM waiting_job") == [found]
+    world.parts = knows
+    restored.search()
+    assert restored.outcomes() == {found: "unsent"}
+
+
 def test_what_waits_for_its_account_is_known_by_the_payment_it_would_be(world: World) -> None:
     world.take(
         an_entry(a_job("k", account="later"), "momo:jobs/1-0"),

@@ -6,8 +6,9 @@ The earlier entry is what the lost ledger may have known: cancelled, or paid as 
 from collections.abc import Sequence
 from uuid import UUID
 
+from momo_worker.commons.entry import Entry
 from momo_worker.commons.parts import Parts
-from momo_worker.ledger import asked_first, intake, recovery
+from momo_worker.ledger import asked_first, intake, moves, recovery
 from momo_worker.ledger.engine import Tx
 from momo_worker.payment.envelope import fields_of_envelope
 from momo_worker.payment.job import JobError, Terms, account_of, check_job
@@ -26,33 +27,39 @@ def payment_of(namespace: UUID, payload: bytes, *, envelope: bool) -> str | None
         return None
 
 
-def as_old_as_what_waits(tx: Tx, parts: Parts, accepted: Sequence[tuple[Payment, str]]) -> None:
-    """Payments that were accepted from these entries, of which another waits under the same key: asked about before they are sent."""
-    found = recovery.latest(tx) if accepted else None
+def ask_about_keys_that_wait(
+    tx: Tx, parts: Parts, accepted: Sequence[tuple[Payment, str]], waiting: Sequence[Entry]
+) -> None:
+    """Payments that were accepted from these entries while another waits under their key, or whose earlier entry (`waiting`) has to wait now."""
+    found = recovery.latest(tx)
     if found is None:
         return
-    payments = {payment.id: (payment, source) for payment, source in accepted}
-    waiting = [
-        (payments[name][0], source, payload, envelope)
-        for name, source, payload, envelope in intake.waiting_before(tx, sorted(payments), found.began_at_ms)
-        if source != payments[name][1]
-    ]
-    if waiting:
-        asked_first.met_again(
-            tx,
-            [
-                (payment, source if _asks_for(parts, payment, payload, envelope=envelope) else None)
-                for payment, source, payload, envelope in waiting
-            ],
-        )
+    payments = {payment.id: payment for payment, _ in accepted}
+    own = {source for _, source in accepted}
+    met: list[tuple[Payment, str | None]] = []
+    for name, source, payload, envelope in intake.waiting_before(tx, sorted(payments), found.began_at_ms):
+        if source not in own:
+            met.append(
+                (payments[name], source if _asks_for(parts, payments[name], payload, envelope=envelope) else None)
+            )
+    earlier = {entry: payment_of(parts.namespace, entry.payload, envelope=entry.envelope) for entry in waiting}
+    known = moves.read(tx, sorted({name for name in earlier.values() if name}))
+    for entry, its_payment in earlier.items():
+        payment = known.get(its_payment or "")
+        if payment is not None:
+            same = _asks_for(parts, payment, entry.payload, envelope=entry.envelope)
+            met.append((payment, entry.source if same else None))
+    asked_first.met_again(tx, met)
 
 
 def _asks_for(parts: Parts, payment: Payment, payload: bytes, *, envelope: bool) -> bool:
-    """Whether this job asks for the very payment."""
-    market = parts.accounts[payment.account].market
+    """Whether this job asks for the very payment; taken to be so where this process doesn't know the account, and can't tell."""
+    account = parts.accounts.get(payment.account)
+    if account is None:
+        return True
     try:
         fields = fields_of_envelope(payload) if envelope else parse_fields(payload)
-        job = check_job(fields, Terms(market.currency, market.region))
-    except JobError:
+        job = check_job(fields, Terms(account.market.currency, account.market.region))
+    except (JobError, RecursionError):
         return False
     return body_digest(parts.namespace, job.canonical()) == payment.body_digest

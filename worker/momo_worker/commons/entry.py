@@ -37,6 +37,11 @@ class Entry:
         return self.door == AGAIN
 
     @property
+    def may_be_old(self) -> bool:
+        """Read once more, or it waited: a ledger that was lost since may have known it."""
+        return self.again or self.waits_since_ms is not None
+
+    @property
     def stream_id(self) -> str | None:
         """Its place in the jobs stream, where it came by one of its doors."""
         return self.source.rpartition("/")[2] if self.door in (STREAM, CELERY) else None

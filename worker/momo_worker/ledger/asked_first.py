@@ -15,7 +15,8 @@ from momo_worker.ledger.engine import Tx
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State
 
-_FIRST_EPOCH = 1
+#: A ledger of this epoch was never restored.
+FIRST_EPOCH = 1
 #: How a search ends that MTN gave no word for.
 SKIPPED = "skipped"
 _OUTCOMES = text(
@@ -44,7 +45,7 @@ def waiting_for_word(tx: Tx, payments: Sequence[Payment], epoch: int, *, within_
     `epoch` is the ledger's: every recovery raises it, so that one that was never lost is asked nothing more at its claims.
     """
     accepted = [payment for payment in payments if payment.state is State.ACCEPTED]
-    found = recovery.latest(tx) if accepted and epoch > _FIRST_EPOCH else None
+    found = recovery.latest(tx) if accepted and epoch > FIRST_EPOCH else None
     if found is None:
         return Unasked()
     values = {"recovery": found.id, "ids": [payment.id for payment in accepted]}

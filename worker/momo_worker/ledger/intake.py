@@ -285,6 +285,8 @@ _WAITING_BEFORE = text(
 
 def waiting_before(tx: Tx, payment_ids: Sequence[str], began_at_ms: int) -> list[tuple[str, str, bytes, bool]]:
     """Jobs that wait and would be these payments, and that a ledger which was lost then may have known: payment, source, payload, envelope."""
+    if not payment_ids:
+        return []
     rows = tx.conn.execute(_WAITING_BEFORE, {"ids": list(payment_ids), "began": began_at_ms})
     return [(row[0], row[1], bytes(row[2]), bool(row[3])) for row in rows]
 

@@ -298,7 +298,7 @@ waiting_job = Table(
     _ms("first_seen_at_ms", required=True),
     _ms("next_try_at_ms", required=True),
     # The payment that it would be, where its account and key can be read.
-    _word("payment_id", required=False),
+    Column("payment_id", String(64), index=True),
 )
 
 pause = Table(

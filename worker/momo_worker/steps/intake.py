@@ -10,7 +10,7 @@ from typing import Any
 
 from momo_worker.accounts import Account, SameAgain
 from momo_worker.commons import noticing, prompts, recording
-from momo_worker.commons.earlier_entry import as_old_as_what_waits, payment_of
+from momo_worker.commons.earlier_entry import ask_about_keys_that_wait, payment_of
 from momo_worker.commons.entry import AGAIN, Entry, Taken, run_of
 from momo_worker.commons.limits import count_against_limits, doubted, may_fit_later
 from momo_worker.commons.new_payment import (
@@ -222,7 +222,7 @@ class _Batch:
         met = [
             (first, one.entry.source if first.body_digest == one.payment.body_digest else None)
             for one in candidates
-            if one.entry.again and (first := known.get(one.payment.id)) is not None
+            if one.entry.may_be_old and (first := known.get(one.payment.id)) is not None
         ]
         asked_first.met_again(self.tx, met)
         for candidate in candidates:
@@ -284,7 +284,11 @@ class _Batch:
         moves.add_transitions(self.tx, transitions)
         waited = [(one.payment, one.entry.waits_since_ms) for one in self.accepted]
         asked_first.accepted_late(self.tx, waited)
-        as_old_as_what_waits(self.tx, self.parts, [(one.payment, one.entry.source) for one in self.accepted])
+        if epoch > asked_first.FIRST_EPOCH:
+            accepted_from = [(one.payment, one.entry.source) for one in self.accepted]
+            ask_about_keys_that_wait(
+                self.tx, self.parts, accepted_from, [one for one in self.waiting if one.may_be_old]
+            )
         # Before the holds, whose events come second.
         moves.add_events(self.tx, self.events)
         # Nothing was sent, so there is nothing to look up: only a person moves it on.

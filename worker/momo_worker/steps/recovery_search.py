@@ -20,6 +20,7 @@ from momo_worker.payment.after_restore import Finding, Outcome, Sighting
 from momo_worker.payment.deciding import contradiction
 from momo_worker.payment.payment import Attempt, Operation, Payment
 from momo_worker.payment.reference import reference_id
+from momo_worker.payment.rules import HOUR
 from momo_worker.payment.transitions import State
 from momo_worker.payment.verdict import LookAnswer, Status
 
@@ -194,7 +195,9 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
             old = found is None or found.is_old(payment.state, payment.accepted_at_ms, payment.source)
             finding = _decided(tx, parts, payment, asked, settled_at, old=old)
             if finding.outcome is None:
-                _put_off(tx, asked, settled_at)
+                reckoned_with = found is None or found.is_reckoned_with(tx.now_ms, parts.rules.recovery_adopt_ms)
+                waits = reckoned_with or payment.state is State.ACCEPTED
+                _put_off(tx, asked, settled_at, least_ms=0 if waits else HOUR)
                 continue
             if finding.change is not None:
                 _keep_attempts(tx, parts, finding, asked, stored)
@@ -262,8 +265,9 @@ def _counts_again(tx: Tx, payment: Payment) -> bool:
     return moves.change_refunded(tx, payment.refund_of, payment.amount_minor)
 
 
-def _put_off(tx: Tx, asked: _Asked, settled_at: int) -> None:
-    soon = tx.now_ms + min(_AGAIN_MS << asked.asking.search.tries, _AGAIN_MS_MAX)
+def _put_off(tx: Tx, asked: _Asked, settled_at: int, *, least_ms: int) -> None:
+    """Ask again: soon while something waits for it, else hourly, so that what MTN is silent about keeps nobody else waiting."""
+    soon = tx.now_ms + max(least_ms, min(_AGAIN_MS << asked.asking.search.tries, _AGAIN_MS_MAX))
     # A whole search that found nothing waits until its nothing counts.
     at_ms = max(soon, settled_at) if asked.whole and not any(each.found for each in asked.sightings) else soon
     recovery.put_off(tx, asked.asking.search, at_ms, counts=True)

@@ -12,3 +12,4 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("waiting_job", schema=None) as batch_op:
         batch_op.add_column(sa.Column("payment_id", sa.String(length=64), nullable=True))
+        batch_op.create_index(batch_op.f("ix_waiting_job_payment_id"), ["payment_id"], unique=False)
