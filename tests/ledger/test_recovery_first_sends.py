@@ -10,6 +10,7 @@ from tests.support.restored import HOUR, SETTLED_SECONDS, Restored, lost, stream
 from tests.support.run_office import NAME, a_file, an_office, people
 
 from momo_worker.ledger import recovery as book
+from momo_worker.payment.money import Currency
 from momo_worker.payment.operator import By
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.reference import reference_id
@@ -399,6 +400,47 @@ def test_a_key_whose_earlier_entry_has_to_wait_when_it_is_read_is_as_old_as_that
     restored.reread(stream_entry("k", 300))
     assert world.rows("SELECT payment_id FROM waiting_job") == [found]
     world.parts = knows
+    restored.search()
+    assert restored.outcomes() == {found: "unsent"}
+
+
+def test_an_entry_that_waits_only_since_the_restore_makes_nothing_old(restored: Restored) -> None:
+    """A year later a job still waits for its account, and its key comes by a process that knows it: nobody is asked."""
+    world = restored.world
+    lost(restored, lambda: None)
+    restored.reread()
+    restored.search()
+    assert restored.release().done
+    knows = world.parts
+    world.clock.on(1)
+    world.parts = replace(knows, accounts={})
+    world.take(an_entry(a_job("k"), "momo:jobs/900-0"))
+    world.parts = knows
+    (found,) = world.take(an_entry(a_job("k"), "command_line:1")).accepted
+    for _ in range(2):
+        world.parts = replace(knows, accounts={})
+        world.clock.on(HOUR / 4)
+        assert intake.retry_waiting(world.parts, limit=10).waiting == ("momo:jobs/900-0",)
+    world.parts = knows
+    world.clock.on(HOUR / 4)
+    assert intake.retry_waiting(world.parts, limit=10).repeated == (found,)
+    assert restored.outcomes() == {}
+    assert world.payment(found).source == "command_line:1"
+
+
+@pytest.mark.parametrize("settings", ["unknown", "other"])
+def test_whoever_cant_read_the_earlier_entry_takes_it_for_the_payments_own(restored: Restored, settings: str) -> None:
+    """Its account is set for another currency there, or not at all: what the entry asks for can't be told."""
+    world = restored.world
+    lost(restored, lambda: None)
+    (found,) = world.take(an_entry(a_job("k"), "command_line:1")).accepted
+    knows = world.parts
+    account = knows.accounts["default"]
+    market = replace(account.market, currency=Currency("XAF", 0))
+    world.parts = replace(knows, accounts={} if settings == "unknown" else {"default": replace(account, market=market)})
+    restored.reread(stream_entry("k", 300))
+    world.parts = knows
+    assert world.payment(found).source == "momo:jobs/300-0"
     restored.search()
     assert restored.outcomes() == {found: "unsent"}
 

@@ -37,9 +37,9 @@ class Entry:
         return self.door == AGAIN
 
     @property
-    def may_be_old(self) -> bool:
-        """Read once more, or it waited: a ledger that was lost since may have known it."""
-        return self.again or self.waits_since_ms is not None
+    def known_since_ms(self) -> int | None:
+        """Since when a ledger knows it: 0 where it is read once more, and a lost one may have known it; None where it comes for the first time."""
+        return 0 if self.again else self.waits_since_ms
 
     @property
     def stream_id(self) -> str | None:

@@ -82,27 +82,40 @@ def accepted_late(tx: Tx, accepted: Sequence[tuple[Payment, int | None]]) -> Non
     recovery.look_for(tx, found.id, old)
 
 
-def met_again(tx: Tx, met: Sequence[tuple[Payment, str | None]]) -> None:
-    """Known payments that are met once more by entries that are read again, with their sources: the lost ledger may have known them.
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A payment that another entry of its key speaks of: that entry's source (None where it asks for something else), since when it is known."""
+
+    payment: Payment
+    source: str | None
+    since_ms: int
+    #: Nobody has met the payment by this entry before.
+    first: bool = False
+
+
+def met_again(tx: Tx, met: Sequence[Met]) -> None:
+    """Known payments that are met once more by entries that are read again, or that waited: the lost ledger may have known them.
 
     A producer that sent its key once more was faster at a door than the reading; what it began is as old as its earlier entry. Where that
-    one asked for something else (None), MTN is asked what stands under their key all the same. Also when the week is over: it may have waited.
+    one asked for something else, MTN is asked what stands under their key all the same. Also when the week is over: it may have waited.
     """
-    unsent = [(payment, source) for payment, source in met if _is_unsent(payment)]
+    unsent = [one for one in met if _is_unsent(one.payment)]
     found = recovery.latest(tx) if unsent else None
     if found is None:
         return
-    younger: dict[str, str | None] = {}
-    for payment, source in unsent:
-        if not _is_old(found, payment):
-            younger[payment.id] = source or younger.get(payment.id)
+    before = [one for one in unsent if one.since_ms < found.began_at_ms and not _is_old(found, one.payment)]
+    older = {one.payment.id: one.source for one in before if one.source and _is_old_by(found, one.payment, one.source)}
+    anew = {one.payment.id for one in before if one.first}
     # Payments are locked before their searches, and both by their ids, here as everywhere.
-    for payment_id in moves.lock(tx, sorted(younger)):
-        source = younger[payment_id]
-        if source is not None:
-            tx.conn.execute(_CAME_BEFORE, {"id": payment_id, "source": source})
-    for payment_id in sorted(younger):
+    locked = moves.lock(tx, sorted({one.payment.id for one in before}))
+    for payment_id, payment in locked.items():
+        if payment_id in older and not _is_old(found, payment):
+            tx.conn.execute(_CAME_BEFORE, {"id": payment_id, "source": older[payment_id]})
+            anew.add(payment_id)
+    for payment_id in sorted(anew):
         recovery.look_for_anew(tx, found.id, payment_id)
+    # A search that has ended since speaks for what waited meanwhile, too.
+    recovery.look_for(tx, found.id, sorted(set(locked) - anew))
 
 
 def _is_unsent(payment: Payment) -> bool:
@@ -110,7 +123,11 @@ def _is_unsent(payment: Payment) -> bool:
 
 
 def _is_old(found: recovery.Recovery, payment: Payment) -> bool:
-    return found.is_old(payment.state, payment.accepted_at_ms, payment.source)
+    return _is_old_by(found, payment, payment.source)
+
+
+def _is_old_by(found: recovery.Recovery, payment: Payment, source: str) -> bool:
+    return found.is_old(payment.state, payment.accepted_at_ms, source)
 
 
 def _runs_before(tx: Tx, runs: set[str], found: recovery.Recovery) -> set[str]:

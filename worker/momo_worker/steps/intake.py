@@ -219,12 +219,7 @@ class _Batch:
 
     def answer_known(self, candidates: Sequence[_Candidate]) -> None:
         known = moves.read(self.tx, sorted({candidate.payment.id for candidate in candidates}))
-        met = [
-            (first, one.entry.source if first.body_digest == one.payment.body_digest else None)
-            for one in candidates
-            if one.entry.may_be_old and (first := known.get(one.payment.id)) is not None
-        ]
-        asked_first.met_again(self.tx, met)
+        asked_first.met_again(self.tx, [met for one in candidates if (met := _met(known, one)) is not None])
         for candidate in candidates:
             first = known.get(candidate.payment.id)
             if first is None:
@@ -286,9 +281,8 @@ class _Batch:
         asked_first.accepted_late(self.tx, waited)
         if epoch > asked_first.FIRST_EPOCH:
             accepted_from = [(one.payment, one.entry.source) for one in self.accepted]
-            ask_about_keys_that_wait(
-                self.tx, self.parts, accepted_from, [one for one in self.waiting if one.may_be_old]
-            )
+            waiting = {one: one in self.unconfigured for one in self.waiting if one.known_since_ms is not None}
+            ask_about_keys_that_wait(self.tx, self.parts, accepted_from, waiting)
         # Before the holds, whose events come second.
         moves.add_events(self.tx, self.events)
         # Nothing was sent, so there is nothing to look up: only a person moves it on.
@@ -361,6 +355,14 @@ class _Batch:
             tuple(entry.source for entry in self.waiting),
             tuple(entry.source for entry in self.left),
         )
+
+
+def _met(known: Mapping[str, Payment], candidate: _Candidate) -> asked_first.Met | None:
+    first, entry = known.get(candidate.payment.id), candidate.entry
+    if first is None or entry.known_since_ms is None:
+        return None
+    source = entry.source if first.body_digest == candidate.payment.body_digest else None
+    return asked_first.Met(first, source, entry.known_since_ms, first=entry.waits_since_ms is None)
 
 
 def _waiting_entry(job: intake.WaitingJob) -> Entry:

@@ -196,7 +196,7 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
             finding = _decided(tx, parts, payment, asked, settled_at, old=old)
             if finding.outcome is None:
                 reckoned_with = found is None or found.is_reckoned_with(tx.now_ms, parts.rules.recovery_adopt_ms)
-                waits = reckoned_with or payment.state is State.ACCEPTED
+                waits = reckoned_with or payment.state in (State.ACCEPTED, State.PENDING)
                 _put_off(tx, asked, settled_at, least_ms=0 if waits else HOUR)
                 continue
             if finding.change is not None:
