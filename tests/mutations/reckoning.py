@@ -259,6 +259,27 @@ MUTATIONS = (
         tests=f"{_FIRST_SENDS}test_a_key_that_comes_once_more_is_as_old_as_its_earlier_entry",
         beyond=_BEYOND,
     ),
+    # ---- a release without MTN's word ---------------------------------------------------------------------------------
+    broken(
+        "sent_again_after_a_hasty_release",
+        _RULE,
+        "what the ledger knows as sent, and nobody asked MTN about, is a person's as well",
+        "payment/after_restore.py",
+        "    if payment.state is State.UNKNOWN:\n        # Looked",
+        "    if payment.state is State.SENDING:\n        # Looked",
+        tests="tests/ledger/test_recovery_haste.py::test_what_was_sent_and_nobody_asked_about_is_not_sent_again",
+        beyond=_BEYOND,
+    ),
+    broken(
+        "released_while_something_is_being_sent",
+        _RULE,
+        "... and so is what is being sent, once its lease has ended",
+        "steps/recovery.py",
+        "if payment.state is not State.SENDING]\n            skipped",
+        "if payment.sends]\n            skipped",
+        tests="tests/ledger/test_recovery_haste.py::test_nobody_goes_on_without_what_is_being_sent_before_its_lease_ends",
+        beyond=_BEYOND,
+    ),
     # ---- what replaces a failure --------------------------------------------------------------------------------------
     broken(
         "corrected_before_mtn_was_asked",

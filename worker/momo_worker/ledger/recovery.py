@@ -299,9 +299,9 @@ def conclude(tx: Tx, search: Search, outcome: str) -> None:
     tx.conn.execute(statement.values(outcome=outcome, done_at_ms=tx.now_ms))
 
 
-def still_open(tx: Tx, recovery_id: int, *, limit: int) -> list[str]:
+def still_open(tx: Tx, recovery_id: int, after: str, *, limit: int) -> list[str]:
     """Up to `limit` payments whose searches haven't ended, by their ids; nothing is locked."""
-    statement = select(schema.search.c.payment_id).where(_is_open(recovery_id))
+    statement = select(schema.search.c.payment_id).where(_is_open(recovery_id), schema.search.c.payment_id > after)
     return list(tx.conn.execute(statement.order_by(schema.search.c.payment_id).limit(limit)).scalars())
 
 
@@ -368,10 +368,15 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
     return unsearched(tx, payment_id, within_ms=within_ms)
 
 
-def open_searches(tx: Tx, recovery_id: int) -> int:
-    """How many searches haven't ended."""
-    counted = text("SELECT count(*) FROM search WHERE recovery_id = :recovery AND outcome IS NULL")
-    return int(tx.conn.execute(counted, {"recovery": recovery_id}).scalar_one())
+_OPEN_SEARCHES = text(
+    "SELECT count(*) FROM search AS s JOIN payment AS p ON p.id = s.payment_id "
+    "WHERE s.recovery_id = :recovery AND s.outcome IS NULL AND p.state LIKE :state"
+)
+
+
+def open_searches(tx: Tx, recovery_id: int, *, state: str = "%") -> int:
+    """How many searches haven't ended, of all payments or those in this state."""
+    return int(tx.conn.execute(_OPEN_SEARCHES, {"recovery": recovery_id, "state": state}).scalar_one())
 
 
 _SENDABLE = text(

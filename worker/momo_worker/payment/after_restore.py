@@ -182,6 +182,23 @@ def unsent(payment: Payment, now_ms: int, rules: Rules, rng: random.Random, *, a
     return Change(payment, desk.but(work=None, due_at_ms=None), Trigger.PUT_ON_DESK, detail=why)
 
 
+def unasked(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Change | None:
+    """What becomes of a payment that a person goes on without MTN's word about: nothing of it is sent (again) before another's word.
+
+    None where the ledger's own word may stand. One that is being sent has no such end: its worker's word or its lease comes first.
+    """
+    if payment.state is State.ACCEPTED:
+        return unsent(payment, now_ms, rules, rng, asked=False)
+    if payment.state is State.UNKNOWN:
+        # Looked up and never found it would be sent again, and it may have been cancelled since: simulation, seed 639.
+        desk = held(payment, HeldCause.RECOVERY, now_ms, rules, rng)
+        why = f"{HeldCause.RECOVERY.value}: the ledger was restored, it says that this was sent, and MTN wasn't asked, by a person's word"
+        return Change(payment, desk, Trigger.PUT_ON_DESK, detail=why)
+    if payment.state is State.PENDING:
+        return Change(payment, followed(payment, now_ms))
+    return None
+
+
 def unanswered(payment: Payment, now_ms: int, rules: Rules, rng: random.Random) -> Change:
     """The same for what MTN gave no word about in all the time it had, which somebody must be told."""
     why = "the ledger was restored, and MTN gave no word about whether this was sent before"

@@ -235,6 +235,8 @@ class Waits:
     jobs: bool
     listing: bool
     searches: int
+    #: Of these, payments that are being sent by the ledger's word: nobody goes on without them before their leases end.
+    sending: int
 
     @property
     def nothing(self) -> bool:
@@ -244,7 +246,8 @@ class Waits:
 
 def waits_of(tx: Tx, found: recovery.Recovery) -> Waits:
     """What a recovery still has to do."""
-    return Waits(found.jobs_done_at_ms is None, found.listed_at_ms is None, recovery.open_searches(tx, found.id))
+    searches, sending = recovery.open_searches(tx, found.id), recovery.open_searches(tx, found.id, state=State.SENDING)
+    return Waits(found.jobs_done_at_ms is None, found.listed_at_ms is None, searches, sending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,29 +313,24 @@ def release(
 
 
 def _give_up_searches(parts: Parts, recovery_id: int) -> int:
-    """What nobody asked MTN about can't be sent: it goes to the desk. Everything else goes on as the ledger has it."""
-    count = 0
+    """What nobody asked MTN about isn't sent: it goes to the desk. What is being sent goes on being searched, until its worker's word or lease."""
+    count, after = 0, ""
     while True:
         with parts.ledger.write() as tx:
-            ids = recovery.still_open(tx, recovery_id, limit=_PIECE)
+            ids = recovery.still_open(tx, recovery_id, after, limit=_PIECE)
             payments = moves.lock(tx, ids)
-            skipped = recovery.give_up(tx, recovery_id, ids, asked_first.SKIPPED)
-            mine = [payment for payment in payments.values() if payment.id in skipped]
-            changes = [
-                after_restore.unsent(payment, tx.now_ms, parts.rules, parts.rng, asked=False)
-                for payment in mine
-                if payment.state is State.ACCEPTED
+            ending = [payment.id for payment in payments.values() if payment.state is not State.SENDING]
+            skipped = recovery.give_up(tx, recovery_id, ending, asked_first.SKIPPED)
+            ended = [
+                after_restore.unasked(payments[payment_id], tx.now_ms, parts.rules, parts.rng)
+                for payment_id in sorted(skipped)
             ]
-            changes += [
-                Change(payment, after_restore.followed(payment, tx.now_ms))
-                for payment in mine
-                if payment.state is State.PENDING
-            ]
-            told = recording.conclude(tx, parts, changes)
+            told = recording.conclude(tx, parts, [change for change in ended if change is not None])
         recording.tell(parts, told)
-        count += len(told)
+        count += sum(item.change.trigger is Trigger.PUT_ON_DESK for item in told)
         if not ids:
             return count
+        after = ids[-1]
 
 
 def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> int:

@@ -115,6 +115,11 @@ def _words(waits: recovery.Waits) -> list[str]:
         found.append(
             f"MTN has not been asked about {waits.searches} payments to the end (--force-without-search goes on without)"
         )
+    if waits.sending:
+        found.append(
+            f"{waits.sending} of these are being sent, as far as the ledger knows, and nobody goes on without them before their leases "
+            "end: ask again in three minutes"
+        )
     return found
 
 

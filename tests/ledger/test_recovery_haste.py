@@ -1,0 +1,82 @@
+"""A recovery that a person ends without MTN's word: nothing that nobody asked about is sent, or sent again; on both databases."""
+
+from tests.support.ledger_world import World
+from tests.support.restored import HOUR, Restored, lost
+
+from momo_worker.payment.transitions import HeldCause, State
+from momo_worker.payment.verdict import SendAnswer, SendVerdict, Status
+from momo_worker.steps import recovery
+from momo_worker.steps.rescue import Rescue
+
+HASTE = recovery.Skip(searches=True)
+
+
+def sent_and_unanswered(world: World, *, recorded: bool) -> str:
+    world.mtn.on_send = lambda _request, _secondary: SendVerdict(SendAnswer.UNKNOWN, http_status=504)
+    (found,) = world.accept("k")
+    world.send([found], record=recorded)
+    return found
+
+
+def silent(restored: Restored) -> None:
+    restored.mtn.lost_words.update(restored.reference("k", attempt) for attempt in range(1, 6))
+    restored.reread()
+    restored.search()
+
+
+def a_day_goes_by(world: World) -> None:
+    rescue = Rescue(world.parts)
+    for _ in range(24):
+        world.clock.on(HOUR)
+        rescue.run()
+        world.turn()
+
+
+def test_what_was_sent_and_nobody_asked_about_is_not_sent_again(restored: Restored) -> None:
+    """Seed 639: nothing had left, its worker said so, and a person cancelled it; then the ledger was restored, which only knew of the claim."""
+    world = restored.world
+    found = sent_and_unanswered(world, recorded=True)
+    lost(restored, lambda: None)
+    silent(restored)
+    assert restored.outcomes() == {found: None}
+    done = restored.release(skip=HASTE)
+    assert (done.done, done.held) == (True, 1)
+    assert (world.payment(found).state, world.payment(found).held_cause) == (State.HELD, HeldCause.RECOVERY)
+    assert "MTN wasn't asked" in world.events(found)[-1]["data"]["reason"]["message"]
+
+    restored.mtn.lost_words.clear()
+    left = len(world.mtn.left)
+    a_day_goes_by(world)
+    assert world.payment(found).state is State.HELD
+    assert len(world.mtn.left) == left
+
+
+def test_mtns_word_ends_it_all_the_same(restored: Restored) -> None:
+    world = restored.world
+    found = sent_and_unanswered(world, recorded=True)
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.SUCCESSFUL}))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+
+
+def test_nobody_goes_on_without_what_is_being_sent_before_its_lease_ends(restored: Restored) -> None:
+    world = restored.world
+    found = sent_and_unanswered(world, recorded=False)
+    lost(restored, lambda: None)
+    silent(restored)
+    assert world.payment(found).state is State.SENDING
+    refused = restored.release(skip=HASTE)
+    assert (refused.done, refused.waits.searches, refused.waits.sending) == (False, 1, 1)
+    assert restored.outcomes() == {found: None}
+
+    world.clock.on(world.parts.rules.lease_ms / 1000 + 1)
+    Rescue(world.parts).run()
+    done = restored.release(skip=HASTE)
+    assert (done.done, done.held, done.waits.sending) == (True, 1, 0)
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    restored.mtn.lost_words.clear()
+    left = len(world.mtn.left)
+    a_day_goes_by(world)
+    assert len(world.mtn.left) == left
