@@ -346,6 +346,21 @@ def test_a_later_attempt_that_mtn_doesnt_know_is_called_failed_by_a_person_after
     assert resolve(world, found).payment.state is State.FAILED
 
 
+def test_a_later_attempt_that_mtn_gives_no_word_about_is_called_failed_by_nobody_without_its_statement(
+    restored: Restored,
+) -> None:
+    """A week later a person may decide, and a wrong word of theirs would be followed by attempt 3."""
+    world = restored.world
+    found = second_attempt_given_up(restored)
+    restored.mtn.lost_words.add(restored.reference("k", 2))
+    assert resolve(world, found).refused is not None
+    world.clock.on(8 * 24 * HOUR)
+    decided = resolve(world, found)
+    assert decided.refused is not None
+    assert "has given no word" in decided.refused.why
+    assert resolve(world, found, statement="2026-11.csv").payment.state is State.FAILED
+
+
 def test_mtns_statement_says_more_than_its_word_and_needs_no_asking(restored: Restored) -> None:
     world = restored.world
     found = second_attempt_given_up(restored)

@@ -390,6 +390,23 @@ def test_an_entry_that_waited_before_anybody_wrote_down_its_payment_makes_its_ke
     assert restored.outcomes() == {found: "adopted"}
 
 
+def test_an_entry_of_the_stream_that_waits_makes_its_key_old_before_the_reading_begins(restored: Restored) -> None:
+    """Redis is away, and the command line isn't."""
+    world = restored.world
+    world.take(an_entry(a_job("k", account="later"), "momo:jobs/300-0"))
+    world.write(
+        "UPDATE waiting_job SET payment_id = :id, payload = :payload",
+        id=world.id_of("k"),
+        payload=an_entry(a_job("k")).payload,
+    )
+    lost(restored, lambda: None)
+    (found,) = world.take(an_entry(a_job("k"), "command_line:2")).accepted
+    assert world.payment(found).source == "momo:jobs/300-0"
+    restored.reread(stream_entry("x", 301))
+    restored.search()
+    assert restored.outcomes()[found] == "unsent"
+
+
 def test_a_key_whose_earlier_entry_has_to_wait_when_it_is_read_is_as_old_as_that(restored: Restored) -> None:
     """The pump that reads doesn't know the account, and the one that took the key in does."""
     world = restored.world

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, text
 
 from momo_worker.ledger import moves, recovery
 from momo_worker.ledger.engine import Tx
+from momo_worker.payment.after_restore import STREAM
 from momo_worker.payment.payment import Payment
 from momo_worker.payment.transitions import State
 
@@ -104,7 +105,9 @@ def met_again(tx: Tx, met: Sequence[Met]) -> None:
     if found is None:
         return
     before = [one for one in unsent if one.since_ms < found.began_at_ms and not _is_old(found, one.payment)]
-    older = {one.payment.id: one.source for one in before if one.source and _is_old_by(found, one.payment, one.source)}
+    older = {
+        one.payment.id: one.source for one in before if one.source and _is_of_the_lost(found, one.payment, one.source)
+    }
     anew = {one.payment.id for one in before if one.first}
     # Payments are locked before their searches, and both by their ids, here as everywhere.
     locked = moves.lock(tx, sorted({one.payment.id for one in before}))
@@ -116,6 +119,11 @@ def met_again(tx: Tx, met: Sequence[Met]) -> None:
         recovery.look_for_anew(tx, found.id, payment_id)
     # A search that has ended since speaks for what waited meanwhile, too.
     recovery.look_for(tx, found.id, sorted(set(locked) - anew))
+
+
+def _is_of_the_lost(found: recovery.Recovery, payment: Payment, source: str) -> bool:
+    """Until the reading begins nobody knows where it will end; an entry of the stream that is known since before lies in it."""
+    return _is_old_by(found, payment, source) or (found.jobs_until is None and source.startswith(STREAM))
 
 
 def _is_unsent(payment: Payment) -> bool:

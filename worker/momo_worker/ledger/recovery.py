@@ -332,6 +332,11 @@ _WAITED_FOR = text(
 )
 
 
+def is_searched(tx: Tx, payment_id: str, *, accepted_since_ms: int = 0) -> bool:
+    """Whether MTN is still asked about this payment, however long it has been silent; False for one that was accepted before."""
+    return tx.conn.execute(_WAITED_FOR, {"id": payment_id, "since": accepted_since_ms}).first() is not None
+
+
 def unsearched(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
     """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before.
 
@@ -342,7 +347,7 @@ def unsearched(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
     if found is None:
         return False
     accepted_since_ms = 0 if found.is_reckoned_with(tx.now_ms, within_ms) else tx.now_ms - within_ms
-    if tx.conn.execute(_WAITED_FOR, {"id": payment_id, "since": accepted_since_ms}).first() is not None:
+    if is_searched(tx, payment_id, accepted_since_ms=accepted_since_ms):
         return True
     return found.released_at_ms is None and found.listed_at_ms is None
 

@@ -133,8 +133,9 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
         within_ms = parts.rules.recovery_adopt_ms
         if noticing.unnoticed(tx, least) or recovery.unsearched(tx, payment_id, within_ms=within_ms):
             return Decided(payment, _not_yet())
-        if _never_asked(tx, payment, said) and recovery.ask_first(tx, payment_id, within_ms=within_ms):
-            return Decided(payment, _not_yet())
+        unheard = _unheard(tx, payment, said, within_ms=within_ms)
+        if unheard is not None:
+            return Decided(payment, unheard)
         standing = desk.standing_of(tx, payment)
         heard = _mtns_word(tx, parts, payment, standing, found.asked)
         change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
@@ -165,11 +166,15 @@ def _unsearched(tx: Tx, parts: Parts, payment: Payment, least: int) -> NotPermit
     return _not_yet() if recovery.unsearched(tx, payment.id, within_ms=within_ms) else None
 
 
-def _never_asked(tx: Tx, payment: Payment, said: Resolve) -> bool:
-    """Whether nobody could ask MTN about its attempt, of which this ledger holds nothing, and no statement says more: the lost one may have sent it."""
+def _unheard(tx: Tx, payment: Payment, said: Resolve, *, within_ms: int) -> NotPermitted | None:
+    """Why nobody may decide whose attempt this ledger holds nothing of, and no statement speaks: the lost one may have sent it. None where it doesn't."""
     if payment.state is not State.HELD or said.statement is not None:
-        return False
-    return (payment.id, payment.attempt) not in moves.attempts_of(tx, [payment.id])
+        return None
+    if (payment.id, payment.attempt) in moves.attempts_of(tx, [payment.id]):
+        return None
+    if recovery.ask_first(tx, payment.id, within_ms=within_ms):
+        return _not_yet()
+    return _no_word() if recovery.is_searched(tx, payment.id) else None
 
 
 def _not_yet() -> NotPermitted:
@@ -177,6 +182,13 @@ def _not_yet() -> NotPermitted:
         "may have been sent, cancelled or retried by the ledger that was lost, and MTN hasn't been asked about it yet",
         "it is being asked; decide in some minutes (`momo recover` counts what waits for MTN's word)",
         passes=True,
+    )
+
+
+def _no_word() -> NotPermitted:
+    return NotPermitted(
+        "may have been sent by the ledger that was lost, and MTN has given no word about it since",
+        "only MTN's statement (--statement) says what became of it; MTN is still asked",
     )
 
 
