@@ -1,11 +1,14 @@
 """A recovery that a person ends without MTN's word: nothing that nobody asked about is sent, or sent again; on both databases."""
 
+from tests.ledger.test_recovery_again import asked
 from tests.support.ledger_world import World
 from tests.support.restored import HOUR, Restored, lost
 
+from momo_worker.payment.operator import By
+from momo_worker.payment.resolving import Resolve
 from momo_worker.payment.transitions import HeldCause, State
-from momo_worker.payment.verdict import SendAnswer, SendVerdict, Status
-from momo_worker.steps import recovery
+from momo_worker.payment.verdict import Cause, SendAnswer, SendVerdict, Status
+from momo_worker.steps import operator, recovery
 from momo_worker.steps.rescue import Rescue
 
 HASTE = recovery.Skip(searches=True)
@@ -80,3 +83,77 @@ def test_nobody_goes_on_without_what_is_being_sent_before_its_lease_ends(restore
     left = len(world.mtn.left)
     a_day_goes_by(world)
     assert len(world.mtn.left) == left
+
+
+NOT_NOW = SendVerdict(SendAnswer.NOT_NOW, Cause.THROTTLED, http_status=429)
+
+
+def test_what_only_the_lost_ledger_can_have_sent_is_called_failed_by_nobody_without_mtns_word(
+    restored: Restored,
+) -> None:
+    """By this ledger's word its one send never left: neither its age nor the next 404 is asked for. A retry would be paid once more."""
+    world = restored.world
+    world.mtn.on_send = lambda _request, _secondary: NOT_NOW
+    (found,) = world.accept("k")
+    world.send([found])
+    assert (world.payment(found).state, world.payment(found).sends) == (State.ACCEPTED, 1)
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.SUCCESSFUL}))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+
+    said = Resolve(By("ada", "the portal doesn't show it"), State.FAILED, "portal", None)
+    decided = operator.resolve(world.parts, found, said)
+    assert decided is not None
+    assert decided.refused is not None
+    assert "MTN hasn't been asked" in decided.refused.why
+    restored.mtn.lost_words.clear()
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+
+
+def test_the_failure_of_an_attempt_isnt_told_before_mtn_was_asked_about_the_next(restored: Restored) -> None:
+    """The lost ledger had told it, too, and then that attempt 2 was paid. Who hears of the failure last pays anew."""
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    paid = {restored.reference("k", 1): Status.FAILED, restored.reference("k", 2): Status.SUCCESSFUL}
+    lost(restored, lambda: restored.mtn.has.update(paid))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    for _ in range(5):
+        world.clock.on(300)
+        world.turn()
+        assert world.payment(found).state is State.PENDING
+    assert restored.outcomes() == {found: None}
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert "momo.payment.failed" not in world.types(found)
+    assert world.payment(found).attempt == 2
+
+
+def test_a_failure_that_stands_is_told_once_mtn_was_asked(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.FAILED}))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    world.clock.on(300)
+    world.turn()
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.FAILED, seconds_max=3_600)
+
+
+def test_a_release_that_cant_be_made_gives_up_nothing(restored: Restored) -> None:
+    world = restored.world
+    (waits,) = world.accept("other")
+    found = sent_and_unanswered(world, recorded=False)
+    lost(restored, lambda: None)
+    restored.mtn.lost_words.update(restored.reference("other", attempt) for attempt in range(1, 6))
+    silent(restored)
+    refused = restored.release(skip=HASTE)
+    assert (refused.done, refused.held, refused.waits.sending) == (False, 0, 1)
+    assert restored.outcomes() == {found: None, waits: None}

@@ -20,7 +20,7 @@ def check(world: Simulation) -> list[Broken] | None:
 
 
 def _asked_for_otherwise(world: Simulation) -> set[str]:
-    """Payments whose key a producer had used for something else by the command line, which was lost with the ledger: nobody knows of that body.
+    """Payments whose key a producer had used for another amount in a job that was lost with the ledger: nobody knows of that body.
 
     MTN refuses the second request by its reference, or has forgotten the first; design.md 9 asks who used the command line to send the same again.
     """

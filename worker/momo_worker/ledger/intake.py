@@ -254,7 +254,8 @@ _select_waiting = select(
 )
 _WAITING_DUE = (
     _select_waiting.where(schema.waiting_job.c.next_try_at_ms <= bindparam("now"))
-    .order_by(schema.waiting_job.c.next_try_at_ms)
+    # Those that were woken together go in the order in which they came.
+    .order_by(schema.waiting_job.c.next_try_at_ms, schema.waiting_job.c.first_seen_at_ms, schema.waiting_job.c.source)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )

@@ -167,10 +167,11 @@ def _unsearched(tx: Tx, parts: Parts, payment: Payment, least: int) -> NotPermit
 
 
 def _unheard(tx: Tx, payment: Payment, said: Resolve, *, within_ms: int) -> NotPermitted | None:
-    """Why nobody may decide whose attempt this ledger holds nothing of, and no statement speaks: the lost one may have sent it. None where it doesn't."""
+    """Why nobody may decide whose attempt never left by this ledger's word, and no statement speaks: the lost one may have sent it."""
     if payment.state is not State.HELD or said.statement is not None:
         return None
-    if (payment.id, payment.attempt) in moves.attempts_of(tx, [payment.id]):
+    sends = moves.sends_of(tx, [payment.id])[payment.id]
+    if payment.acknowledged_at_ms is not None or any(one.attempt == payment.attempt and one.left for one in sends):
         return None
     if recovery.ask_first(tx, payment.id, within_ms=within_ms):
         return _not_yet()

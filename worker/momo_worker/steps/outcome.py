@@ -16,8 +16,9 @@ from momo_worker.ledger import moves, recovery, stops
 from momo_worker.ledger.engine import LEDGER_FAILURES, Tx
 from momo_worker.ledger.late import Late
 from momo_worker.payment import after_look, after_send
-from momo_worker.payment.deciding import let_go
+from momo_worker.payment.deciding import due_look, let_go
 from momo_worker.payment.payment import Attempt, Change, Payment, Product, Send
+from momo_worker.payment.rules import MINUTE
 from momo_worker.payment.transitions import State, Trigger
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict
 
@@ -213,9 +214,12 @@ def _record_look_batch(parts: Parts, reports: Sequence[after_look.LookReport]) -
                 after_look.decide(payment, current, report, now_ms=tx.now_ms, rules=parts.rules, rng=parts.rng)
             )
             heard[payment.account, payment.product].append(_heard(payment.id, report.verdict))
-        if any(_fails(change) for change in changes) and _too_soon_to_fail(tx, least):
+        if any(_fails(change) for change in changes):
+            too_soon = _too_soon_to_fail(tx, least)
             changes = [
-                _asked_again(change, report) if _fails(change) else change
+                _asked_again(change, report, None if too_soon else tx.now_ms + MINUTE)
+                if _fails(change) and (too_soon or _may_have_been_retried(tx, parts, change))
+                else change
                 for change, report in zip(changes, reports, strict=True)
             ]
         told = recording.conclude(tx, parts, changes)
@@ -241,10 +245,21 @@ def _too_soon_to_fail(tx: Tx, least: int) -> bool:
     return stops.searching(tx) or noticing.unnoticed(tx, least)
 
 
-def _asked_again(change: Change, report: after_look.LookReport) -> Change:
-    """As if nothing was heard: the search asks, and after it the next look. Another's claim, of the ledger that came back, stays."""
+def _may_have_been_retried(tx: Tx, parts: Parts, change: Change) -> bool:
+    """Whether its search is still open, or was given up unasked and is opened again: the lost ledger may have told of a later attempt's success."""
+    return recovery.ask_first(tx, change.before.id, within_ms=parts.rules.recovery_adopt_ms, since_ms=tx.now_ms)
+
+
+def _asked_again(change: Change, report: after_look.LookReport, at_ms: int | None) -> Change:
+    """As if nothing was heard: the search asks, and after it the next look, at `at_ms` where nothing else holds it back.
+
+    Another's claim, of the ledger that came back, stays.
+    """
     payment = change.before
-    return Change(payment, let_go(payment) if payment.fence == report.fence else payment)
+    if payment.fence != report.fence:
+        return Change(payment, payment)
+    free = let_go(payment)
+    return Change(payment, free if at_ms is None else due_look(free, at_ms, payment.queue))
 
 
 def _heard(payment_id: str, verdict: LookVerdict) -> gatekeeping.Heard:
@@ -273,7 +288,7 @@ def record_late(parts: Parts, late: Late, verdict: LookVerdict) -> None:
             return
         report = after_look.LookReport(payment.id, attempt.number, payment.fence, tx.now_ms, verdict)
         change = _after_late_look(tx, parts, payment, attempt, report)
-        if _fails(change) and _too_soon_to_fail(tx, least):
+        if _fails(change) and (_too_soon_to_fail(tx, least) or _may_have_been_retried(tx, parts, change)):
             return
         told = recording.conclude(tx, parts, [change] if change.trigger else [])
         delays = parts.rules.late_looks_ms

@@ -291,10 +291,12 @@ def release(
     if skip.jobs or skip.searches:
         while list_payments(parts):
             pass
-    held = _give_up_searches(parts, found.id) if skip.searches else 0
-    with parts.ledger.read() as tx:
-        now = recovery.current(tx)
-        waits = waits_of(tx, found if now is None else now)
+    waits = _waits_now(parts, found)
+    held = 0
+    if skip.searches and not (waits.jobs or waits.listing or waits.sending):
+        # Only for a release that can be made: what is given up is asked about no more.
+        held = _give_up_searches(parts, found.id)
+        waits = _waits_now(parts, found)
     if not waits.nothing:
         return Released(waits, done=False, held=held)
     # Before the end, so that nobody sends in between: what is let go is still held back by the recovery itself.
@@ -310,6 +312,12 @@ def release(
         intake.wake_waiting(tx)
     log.info("recovery released", actor=actor, reason=reason, let_go=let, held=held, action="released")
     return Released(waits, done=done, let_go=let, held=held)
+
+
+def _waits_now(parts: Parts, found: recovery.Recovery) -> Waits:
+    with parts.ledger.read() as tx:
+        now = recovery.current(tx)
+        return waits_of(tx, found if now is None else now)
 
 
 def _give_up_searches(parts: Parts, recovery_id: int) -> int:
