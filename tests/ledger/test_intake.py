@@ -485,3 +485,15 @@ def test_a_payment_that_may_still_be_paid_is_not_replaced(world: World) -> None:
     taken = world.take(a_job("n1", replaces="k"), a_job("n2", replaces="k"))
     assert len(taken.rejected) == 2
     assert all("not proven failed" in item["errors"][0]["reason"] for item in world.rejections())
+
+
+def test_jobs_that_were_woken_together_are_tried_in_the_order_in_which_they_came(world: World) -> None:
+    """Two refunds of one collection: in no fixed order, PostgreSQL let the second take the room of the first."""
+    world.take(an_entry(a_job("first", account="later"), "momo:jobs/9-0"))
+    world.clock.on(1)
+    world.take(an_entry(a_job("second", account="later"), "momo:jobs/1-0"))
+    # A row that is written once more lies behind the others in PostgreSQL's table.
+    world.write("UPDATE waiting_job SET why = 'written again' WHERE source = 'momo:jobs/9-0'")
+    world.write("UPDATE waiting_job SET next_try_at_ms = :now", now=world.clock.now_ms())
+    world.write("UPDATE waiting_job SET next_try_at_ms = :now WHERE source = 'momo:jobs/9-0'", now=world.clock.now_ms())
+    assert intake.retry_waiting(world.parts, limit=1).waiting == ("momo:jobs/9-0",)

@@ -233,7 +233,14 @@ def test_one_that_mtn_was_silent_about_is_still_asked_about_and_mtns_word_ends_i
     world.clock.on(7 * 24 * HOUR)
     rescue.Rescue(world.parts).run()
     assert world.payment(found).held_cause is HeldCause.RECOVERY
+    restored.mtn.lost_words.add(refund_reference(1))
+    asked(restored)
+    ((due_at_ms,),) = [world.rows("SELECT due_at_ms FROM search WHERE payment_id = :id", id=found)]
+    assert due_at_ms - world.clock.now_ms() > (HOUR - 2 * SETTLED_SECONDS) * 1000
+
+    restored.mtn.lost_words.clear()
     restored.mtn.has[refund_reference(1)] = Status.SUCCESSFUL
+    world.clock.on(HOUR)
     asked(restored)
     assert restored.outcomes()[found] == "adopted"
     world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)

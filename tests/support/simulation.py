@@ -166,7 +166,7 @@ class Simulation:
         # One round more: what came to rest may still have something to say.
         self.scheduler.run_until(self.scheduler.now + _ROUND_SECONDS)
         # It may have said it at the very end of the round. The product's relay looks five times a second, ours in its pump's next turn. And
-        # what the last word was waited for is tried within a quarter of an hour, once more for what waited for that in its turn.
+        # what waited for the last word is tried within a quarter of an hour, as is, after it, what waited for that in its turn.
         if self.scheduler.run_until(self.scheduler.now + 3 * _ROUND_SECONDS, self._rests) and rested:
             self.rested_at = self.scheduler.now
         self.consumer.read()

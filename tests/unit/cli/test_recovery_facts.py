@@ -10,6 +10,7 @@ from momo_worker.cli.deeds.recover import Wish
 from momo_worker.cli.saying import WrongUse
 from momo_worker.payment.after_restore import Outcome
 from momo_worker.payment.tide import Copy, Why
+from momo_worker.steps.recovery import Waits
 
 LEDGER = {"id": "l-1", "tide": 41, "epoch": 3}
 NONE_KEPT: Mapping[str, Any] = {"redis": None, "file": None}
@@ -168,3 +169,12 @@ def test_words_that_dont_go_together_are_refused_before_anything_is_opened(wish:
         recover.recover(wish, as_json=False)
 
     assert "nothing was changed" in str(refused.value)
+
+
+def test_a_refused_release_says_that_something_is_being_sent_and_when_to_come_again() -> None:
+    """Also to whoever has asked to go on without MTN's word: that isn't possible for these."""
+    (asked, sending) = recover._words(Waits(jobs=False, listing=False, searches=3, sending=1))
+    assert asked.startswith("MTN has not been asked about 3 payments")
+    assert sending.startswith("1 of these are being sent")
+    assert "three minutes" in sending
+    assert recover._words(Waits(jobs=False, listing=False, searches=0, sending=0)) == []

@@ -45,11 +45,16 @@ def ask_about_keys_that_wait(
         for name, source, payload, envelope in intake.waiting_before(tx, sorted(payments), found.began_at_ms)
         if source not in own
     ]
-    earlier = {entry: payment_of(parts.namespace, entry.payload, envelope=entry.envelope) for entry in waiting}
+    # What comes for the first time is nobody's earlier entry.
+    earlier = {
+        entry: payment_of(parts.namespace, entry.payload, envelope=entry.envelope)
+        for entry in waiting
+        if entry.known_since_ms is not None
+    }
     known = moves.read(tx, sorted({name for name in earlier.values() if name}))
     for entry, name in earlier.items():
-        payment, since_ms = known.get(name or ""), entry.known_since_ms
-        if payment is not None and since_ms is not None:
+        payment, since_ms = known.get(name or ""), entry.known_since_ms or 0
+        if payment is not None:
             same = waiting[entry] or _asks_for(parts, payment, entry.payload, envelope=entry.envelope)
             met.append(Met(payment, entry.source if same else None, since_ms, first=entry.waits_since_ms is None))
     asked_first.met_again(tx, met)

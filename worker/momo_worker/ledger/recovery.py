@@ -299,9 +299,9 @@ def conclude(tx: Tx, search: Search, outcome: str) -> None:
     tx.conn.execute(statement.values(outcome=outcome, done_at_ms=tx.now_ms))
 
 
-def still_open(tx: Tx, recovery_id: int, after: str, *, limit: int) -> list[str]:
+def still_open(tx: Tx, recovery_id: int, *, limit: int) -> list[str]:
     """Up to `limit` payments whose searches haven't ended, by their ids; nothing is locked."""
-    statement = select(schema.search.c.payment_id).where(_is_open(recovery_id), schema.search.c.payment_id > after)
+    statement = select(schema.search.c.payment_id).where(_is_open(recovery_id))
     return list(tx.conn.execute(statement.order_by(schema.search.c.payment_id).limit(limit)).scalars())
 
 

@@ -281,7 +281,7 @@ class _Batch:
         asked_first.accepted_late(self.tx, waited)
         if epoch > asked_first.FIRST_EPOCH:
             accepted_from = [(one.payment, one.entry.source) for one in self.accepted]
-            waiting = {one: one in self.unconfigured for one in self.waiting if one.known_since_ms is not None}
+            waiting = {one: one in self.unconfigured for one in self.waiting}
             ask_about_keys_that_wait(self.tx, self.parts, accepted_from, waiting)
         # Before the holds, whose events come second.
         moves.add_events(self.tx, self.events)

@@ -321,14 +321,13 @@ def _waits_now(parts: Parts, found: recovery.Recovery) -> Waits:
 
 
 def _give_up_searches(parts: Parts, recovery_id: int) -> int:
-    """What nobody asked MTN about isn't sent: it goes to the desk. What is being sent goes on being searched, until its worker's word or lease."""
-    count, after = 0, ""
+    """What nobody asked MTN about isn't sent: it goes to the desk. Nothing is being sent, and nothing can be before the recovery ends."""
+    count = 0
     while True:
         with parts.ledger.write() as tx:
-            ids = recovery.still_open(tx, recovery_id, after, limit=_PIECE)
+            ids = recovery.still_open(tx, recovery_id, limit=_PIECE)
             payments = moves.lock(tx, ids)
-            ending = [payment.id for payment in payments.values() if payment.state is not State.SENDING]
-            skipped = recovery.give_up(tx, recovery_id, ending, asked_first.SKIPPED)
+            skipped = recovery.give_up(tx, recovery_id, ids, asked_first.SKIPPED)
             ended = [
                 after_restore.unasked(payments[payment_id], tx.now_ms, parts.rules, parts.rng)
                 for payment_id in sorted(skipped)
@@ -338,7 +337,6 @@ def _give_up_searches(parts: Parts, recovery_id: int) -> int:
         count += sum(item.change.trigger is Trigger.PUT_ON_DESK for item in told)
         if not ids:
             return count
-        after = ids[-1]
 
 
 def _let_go_unsent(parts: Parts, recovery_id: int, actor: str, reason: str) -> int:
