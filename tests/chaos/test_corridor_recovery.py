@@ -201,35 +201,76 @@ def new_ledger(request: pytest.FixtureRequest, corridor: Corridor, tmp_path: Pat
         migrate(fresh)
         # Whoever runs on it ends before its database does.
         stack.callback(lambda: [process.kill() for process in corridor.processes])
-        corridor.environment["MOMO_DATABASE_URL"] = url
         yield fresh
+
+
+def points_at(corridor: Corridor, ledger: Ledger) -> None:
+    """What is typed, and what is started from now on, is about this ledger."""
+    corridor.environment["MOMO_DATABASE_URL"] = ledger.engine.url.render_as_string(hide_password=False)
+
+
+def start_is_refused(corridor: Corridor, *words: str) -> bool:
+    """Nobody runs on a ledger that Redis doesn't name, and is told what to do."""
+    refused = corridor.momo(*words)
+    return refused.returncode != 0 and "--adopt-ledger" in refused.stdout + refused.stderr
 
 
 def test_an_empty_ledger_takes_the_lost_ones_place_by_a_persons_word_only(
     corridor: Corridor, new_ledger: Ledger
 ) -> None:
-    corridor.xadd_many([job(key) for key in ("a", "b")])
-    for key in ("a", "b"):
-        corridor.comes_to(key, State.SUCCESSFUL)
-    copies_follow(corridor)
+    a_morning(corridor)
+    points_at(corridor, new_ledger)
     alive = corridor.momo("recover", "--adopt-ledger", "--reason", "the old one is gone")
     assert alive.returncode == 1
     assert "lives" in alive.stderr
     for process in corridor.processes:
         process.kill()
         process.environment["MOMO_DATABASE_URL"] = corridor.environment["MOMO_DATABASE_URL"]
-    refused = corridor.momo("pump")
-    assert refused.returncode != 0
-    assert "--adopt-ledger" in refused.stdout + refused.stderr
+    before = sent(corridor)
+    assert start_is_refused(corridor, "pump")
+    assert start_is_refused(corridor, "worker")
     adopted = say(corridor, "recover", "--adopt-ledger", "--reason", "the old one is gone")
     assert (adopted["in_recovery"], adopted["recovery"]["why"]) == (True, "by_person")
     assert (adopted["recovery"]["detail"], adopted["recovery"]["lost_from"]) == ("the old one is gone", None)
     corridor.ledger = new_ledger
     for process in corridor.processes:
         process.start()
+    corridor.until(lambda: corridor.count("SELECT count(*) FROM recovery WHERE jobs_done_at_ms IS NOT NULL"))
+    corridor.xadd_many([job("new"), job("paid")])
+    corridor.comes_to("new", State.ACCEPTED)
+    assert corridor.momo("recover", "--release").returncode == 2
     corridor.until(lambda: may_be_released(corridor))
-    say(corridor, "recover", "--release", "--reason", "everything was at MTN")
-    for key in ("a", "b"):
+    # MTN has what was paid, under whichever attempt; of the rest only a person knows what was decided.
+    known = Counter({one["outcome"]: one["payments"] for one in say(corridor, "recover")["recovery"]["payments"]})
+    assert known == {"adopted": 3, "unsent": 2}
+    assert sent(corridor) == before
+    released = say(corridor, "recover", "--release", "--reason", "compared with the statement")
+    # What stopped collections stood in the lost ledger's last copy; the night's pause had been lifted before that.
+    assert [pause.partition(",")[0] for pause in released["pauses"]] == ["product collection"]
+    for key in ("paid", "retried", "only-in-the-stream", "new"):
         corridor.comes_to(key, State.SUCCESSFUL)
+    assert corridor.payments()["retried"].attempt == 2
+    for key in ("cancelled", "waiting"):
+        assert corridor.comes_to(key, State.HELD).held_cause is HeldCause.RECOVERY
+    assert sent(corridor) == before + 1
     corridor.books_agree()
     corridor.consumer_agrees()
+
+
+def test_pumps_that_slept_while_another_ledger_was_adopted_end_by_themselves(
+    corridor: Corridor, new_ledger: Ledger
+) -> None:
+    """They wake in the middle of their loops, on a ledger that is nobody's any more."""
+    say(corridor, "pause", "--reason", "night")
+    corridor.xadd_many([job("waits")])
+    corridor.comes_to("waits", State.ACCEPTED)
+    copies_follow(corridor)
+    for pump in corridor.pumps:
+        pump.freeze()
+    points_at(corridor, new_ledger)
+    say(corridor, "recover", "--adopt-ledger", "--reason", "the old one is gone")
+    for pump in corridor.pumps:
+        pump.resume()
+    assert all(pump.exit_code() != 0 for pump in corridor.pumps)
+    assert all("belongs to the ledger" in pump.log() for pump in corridor.pumps)
+    assert sent(corridor) == 0

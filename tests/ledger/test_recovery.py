@@ -8,7 +8,9 @@ from tests.support.restored import HOUR, KNOWN_BY, Mtn, Restored, lost, stream_e
 
 from momo_worker.commons.tidemark import Tidemark
 from momo_worker.ledger import stops
+from momo_worker.payment.operator import By
 from momo_worker.payment.reference import reference_id
+from momo_worker.payment.resolving import Resolve
 from momo_worker.payment.tide import Copy, KeptPause, Why
 from momo_worker.payment.transitions import HeldCause, State
 from momo_worker.payment.verdict import Cause, LookAnswer, LookVerdict, SendAnswer, SendVerdict, Status
@@ -90,6 +92,22 @@ def test_a_used_ledger_without_any_copy_is_in_recovery_unless_somebody_raises_it
     assert recovery.raise_tide(world.parts, [], first=True).began is None
 
 
+def test_a_ledger_whose_only_copy_names_another_is_in_recovery_once(restored: Restored) -> None:
+    """A used ledger of this installation was put in another's place."""
+    world = restored.world
+    (found,) = world.accept("k")
+    restored.tide()
+    restored.copy = theirs = replace(restored.copy, ledger_id="another", tide=1, epoch=5)
+    began = restored.tide().began
+    assert began is not None
+    assert (began.why, began.epoch) == (Why.OTHER_LEDGER, 6)
+    world.turn()
+    world.send([found])
+    assert world.mtn.references() == []
+    # A pump that reads the same copy once more begins nothing again.
+    assert recovery.raise_tide(world.parts, [theirs]).began is None
+
+
 def test_another_installations_copy_says_nothing(restored: Restored) -> None:
     other = Copy("x", "another namespace", 10_000, 9, 0)
     assert recovery.raise_tide(restored.world.parts, [other]).began is None
@@ -160,6 +178,24 @@ def test_what_was_retried_after_the_backup_is_found_under_its_last_attempt(resto
     world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
     assert "failed" not in world.types(found)
     assert len(world.mtn.left) == 1
+
+
+def test_a_failure_that_mtn_has_counts_only_once_a_later_attempt_would_be_seen(restored: Restored) -> None:
+    """The lost ledger heard of the failure, tried again, and died with its POST on the way: MTN shows attempt 2 a minute later."""
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.FAILED}))
+    restored.reread()
+    restored.search(seconds=0.0)
+    assert restored.outcomes() == {found: None}
+    assert restored.release().done is False
+    restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+    restored.search()
+    assert restored.outcomes() == {found: "adopted"}
+    assert restored.release().done
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert (world.payment(found).attempt, "failed" in world.types(found)) == (2, False)
 
 
 def test_a_failure_whose_retry_was_lost_is_opened_again(restored: Restored) -> None:
@@ -248,6 +284,35 @@ def test_nothing_expires_before_it_was_looked_for(restored: Restored) -> None:
     restored.reread()
     restored.search()
     assert world.payment(found).state is State.PENDING
+
+
+@pytest.mark.parametrize("state", [State.SUCCESSFUL, State.FAILED])
+def test_a_resolution_that_was_lost_is_a_persons_once_more_and_moves_no_money(restored: Restored, state: State) -> None:
+    world = restored.world
+    world.mtn.on_send = lambda _request, _secondary: SendVerdict(SendAnswer.UNKNOWN, http_status=504)
+    (found,) = world.accept("k")
+    world.send([found])
+    said = Resolve(By("eve", "as the statement has it"), state, "statement", statement="statement 12, line 4")
+
+    def resolves() -> None:
+        decided = operator.resolve(world.parts, found, said)
+        assert decided is not None
+        assert decided.refused is None
+
+    lost(restored, resolves)
+    assert world.payment(found).state is State.UNKNOWN
+    restored.reread()
+    restored.search()
+    assert restored.release(send_unsent=True).done
+    for _ in range(24):
+        world.clock.on(HOUR)
+        world.turn()
+    # Neither the resolution nor its opposite is told by anybody but a person.
+    assert (world.payment(found).state, world.payment(found).held_cause) == (State.HELD, HeldCause.RECOVERY)
+    assert world.types(found)[-1] == "held"
+    resolves()
+    assert (world.payment(found).state, world.types(found)[-1]) == (state, state.value)
+    assert len(world.mtn.left) == 1
 
 
 def test_until_mtn_was_asked_no_person_decides_about_a_payment(restored: Restored) -> None:

@@ -364,6 +364,21 @@ def test_a_later_attempt_that_mtn_gives_no_word_about_is_called_failed_by_nobody
     assert resolve(world, found, statement="2026-11.csv").payment.state is State.FAILED
 
 
+def test_a_later_attempt_that_nobody_asked_about_in_the_week_is_asked_about_after_it(restored: Restored) -> None:
+    """Whoever calls it failed then could try it a third time, and the lost ledger paid the second."""
+    world = restored.world
+    found = second_attempt_given_up(restored)
+    restored.mtn.has[restored.reference("k", 2)] = Status.SUCCESSFUL
+    world.clock.on(8 * 24 * HOUR)
+    decided = resolve(world, found)
+    assert decided.refused is not None
+    assert "has given no word" in decided.refused.why
+    assert restored.outcomes() == {found: None}
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL, seconds_max=60.0)
+    assert sent(restored) == ["k 1"]
+
+
 def test_mtns_statement_says_more_than_its_word_and_needs_no_asking(restored: Restored) -> None:
     world = restored.world
     found = second_attempt_given_up(restored)

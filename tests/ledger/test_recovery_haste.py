@@ -1,5 +1,6 @@
 """A recovery that a person ends without MTN's word: nothing that nobody asked about is sent, or sent again; on both databases."""
 
+import pytest
 from tests.ledger.test_recovery_again import asked
 from tests.support.ledger_world import World
 from tests.support.restored import HOUR, Restored, lost
@@ -131,6 +132,51 @@ def test_the_failure_of_an_attempt_isnt_told_before_mtn_was_asked_about_the_next
     world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
     assert "momo.payment.failed" not in world.types(found)
     assert world.payment(found).attempt == 2
+
+
+@pytest.mark.parametrize("days", [0, 8])
+@pytest.mark.parametrize("outcome", [State.FAILED, State.SUCCESSFUL])
+def test_nor_is_it_told_by_a_persons_hand(restored: Restored, outcome: State, days: int) -> None:
+    """MTN is asked about attempt 1 by the command, says FAILED, and that would be written down against what the person knows."""
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    paid = {restored.reference("k", 1): Status.FAILED, restored.reference("k", 2): Status.SUCCESSFUL}
+    lost(restored, lambda: restored.mtn.has.update(paid))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    world.clock.on(days * 24 * HOUR)
+
+    said = Resolve(
+        By("ada", "the portal has it"), outcome, "portal", "statement 12" if outcome is State.SUCCESSFUL else None
+    )
+    decided = operator.resolve(world.parts, found, said)
+    assert decided is not None
+    assert decided.refused is not None
+    assert ("has given no word" if days else "MTN hasn't been asked") in decided.refused.why
+    assert restored.outcomes() == {found: None}
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert (world.payment(found).attempt, "failed" in world.types(found)) == (2, False)
+
+
+def test_a_callback_doesnt_have_it_looked_at_again_and_again_meanwhile(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.FAILED}))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.difference_update([restored.reference("k", 1)])
+    world.clock.on(300)
+    world.write("UPDATE payment SET hint_at_ms = :at, due_at_ms = :at WHERE id = :id", at=world.clock.at_ms, id=found)
+    world.clock.on(1)
+    world.turn()
+    payment = world.payment(found)
+    assert (payment.state, payment.hint_at_ms) == (State.PENDING, None)
+    assert payment.due_at_ms is not None
+    assert payment.due_at_ms >= world.clock.at_ms + 60_000
 
 
 def test_a_failure_that_stands_is_told_once_mtn_was_asked(restored: Restored) -> None:

@@ -8,6 +8,14 @@ _INTAKE = "ledger/intake.py"
 _CALLBACK = "steps/callback.py"
 
 MUTATIONS = (
+    broken(
+        "tally_only_grows",
+        "section 4",
+        "what is counted by state is what the ledger holds",
+        "ledger/engine.py",
+        "        if payments or amount_minor:\n",
+        "        if payments > 0:\n",
+    ),
     # ---- M9 ---------------------------------------------------------------------------------------------------------
     Mutation(
         "event_outside_the_transaction",

@@ -176,5 +176,5 @@ def test_a_refused_release_says_that_something_is_being_sent_and_when_to_come_ag
     (asked, sending) = recover._words(Waits(jobs=False, listing=False, searches=3, sending=1))
     assert asked.startswith("MTN has not been asked about 3 payments")
     assert sending.startswith("1 of these are being sent")
-    assert "three minutes" in sending
+    assert "ask again in some minutes" in sending
     assert recover._words(Waits(jobs=False, listing=False, searches=0, sending=0)) == []

@@ -74,6 +74,30 @@ def test_the_last_attempt_that_exists_is_the_payments(
     assert (after(finding).attempt, after(finding).state) == (attempt, to)
 
 
+@pytest.mark.parametrize(
+    ("state", "story"),
+    [
+        (State.ACCEPTED, "F----"),
+        (State.ACCEPTED, "-FF--"),
+        (State.UNKNOWN, "F----"),
+        (State.PENDING, "FF---"),
+        (State.HELD, "F----"),
+        (State.FAILED, "F---"),
+        (State.CANCELLED, "-----"),
+        (State.CANCELLED, "F----"),
+    ],
+)
+def test_a_failure_that_only_404s_follow_counts_no_sooner_than_they_do(state: State, story: str) -> None:
+    payment = a_payment(state=state, held_cause=HeldCause.TOO_OLD if state is State.HELD else None)
+    assert decided(payment, story, settled=False) == after_restore.AGAIN
+    assert decided(payment, story).outcome is not None
+
+
+@pytest.mark.parametrize("story", ["P----", "S", "FP---", "--S", "FFFFF"])
+def test_what_no_later_attempt_can_follow_counts_at_once(story: str) -> None:
+    assert decided(a_payment(), story, settled=False).outcome is Outcome.ADOPTED
+
+
 @pytest.mark.parametrize("state", [State.SUCCESSFUL, State.CANCELLED])
 def test_what_ended_well_or_never_began_stands(state: State) -> None:
     assert decided(a_payment(state=state), "F----") == Finding(Outcome.STANDS)

@@ -81,7 +81,7 @@ def decide(
         # We held it back ourselves, for want of a slot: it wasn't a look, so nothing is counted and nothing backs off.
         soon = let_go(payment).but(due_at_ms=now_ms + jittered(_NO_SLOT_DELAY_MS, rng))
         return Change(payment, soon)
-    payment_heard = payment.but(hint_at_ms=_hint_left(payment, report))
+    payment_heard = payment.but(hint_at_ms=hint_left(payment, report))
     if report.verdict.answer is LookAnswer.NOT_FOUND:
         return _after_not_found(payment, payment_heard, sends, moment)
     if payment.state is State.UNKNOWN and _window_over(payment, now_ms, rules):
@@ -117,7 +117,7 @@ def _unbroken(payment: Payment, moment: _Moment) -> bool:
     )
 
 
-def _hint_left(payment: Payment, report: LookReport) -> int | None:
+def hint_left(payment: Payment, report: LookReport) -> int | None:
     """A hint that came before this look began has been followed; one that came after is still to be."""
     if payment.hint_at_ms is not None and payment.hint_at_ms <= report.began_at_ms:
         return None
@@ -138,7 +138,7 @@ def _after_found(payment: Payment, moment: _Moment) -> Change:
     if is_final(payment):
         return _against_final(payment, moment, wrong)
     # The hint has been followed; kept, it would make a desk that is looked up hourly due at once, again and again.
-    heard = payment.but(hint_at_ms=_hint_left(payment, moment.report))
+    heard = payment.but(hint_at_ms=hint_left(payment, moment.report))
     if payment.state is State.ACCEPTED:
         # Only another attempt's or a stranger's payment can be found while ours was never sent.
         why = "found at MTN before it was sent"
@@ -165,7 +165,7 @@ def _after_found(payment: Payment, moment: _Moment) -> Change:
 
 def _after_pending(payment: Payment, moment: _Moment) -> Change:
     heard = payment.but(
-        hint_at_ms=_hint_left(payment, moment.report),
+        hint_at_ms=hint_left(payment, moment.report),
         not_found_count=0,
         not_found_first_at_ms=None,
         not_found_last_at_ms=None,

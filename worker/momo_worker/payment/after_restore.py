@@ -100,6 +100,15 @@ def is_enough(payment: Payment, sighting: Sighting) -> bool:
     )
 
 
+def may_be_early(sightings: Sequence[Sighting]) -> bool:
+    """Whether it rests on a 404 that nothing follows the last that MTN has: none is there, or a failure, which may have been tried again.
+
+    While an attempt lives, or is paid, there is no later one (M8).
+    """
+    found = [sighting for sighting in sightings if sighting.found]
+    return not found or (found[-1].verdict.status is Status.FAILED and found[-1] is not sightings[-1])
+
+
 def decide(
     payment: Payment,
     sightings: Sequence[Sighting],
@@ -112,20 +121,21 @@ def decide(
 ) -> Finding:
     """Decide on a whole search. `settled`: it began late enough that whatever the lost ledger had sent would be visible.
 
-    That MTN has it counts at once; that MTN has it not counts only in a search that is settled (M4). `old`: the lost ledger may have known it.
+    That MTN has it counts at once; that MTN has it not, or nothing after a failure, only in a search that is settled (M4). `old`: the lost
+    ledger may have known it.
     """
     if payment.state is State.SUCCESSFUL:
         return Finding(Outcome.STANDS)
+    if payment.state is State.SENDING or (may_be_early(sightings) and not settled):
+        # Its worker's word, or the end of its lease, comes first; and so does what left just before the restore.
+        return AGAIN
     if payment.state is State.CANCELLED:
         return _cancelled(payment, sightings)
-    if payment.state is State.SENDING:
-        # Its worker's word, or the end of its lease, comes first.
-        return AGAIN
     found = [sighting for sighting in sightings if sighting.found]
     if not found:
-        if settled and payment.state is State.ACCEPTED and not old:
+        if payment.state is State.ACCEPTED and not old:
             return Finding(Outcome.STANDS)
-        return _nowhere(payment, now_ms, rules, rng) if settled else AGAIN
+        return _nowhere(payment, now_ms, rules, rng)
     last = found[-1]
     if last.attempt < payment.attempt:
         return Finding(Outcome.STANDS)

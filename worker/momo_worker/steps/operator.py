@@ -133,14 +133,14 @@ def resolve(parts: Parts, payment_id: str, said: Resolve, *, paid_attempt: int |
         within_ms = parts.rules.recovery_adopt_ms
         if noticing.unnoticed(tx, least) or recovery.unsearched(tx, payment_id, within_ms=within_ms):
             return Decided(payment, _not_yet())
-        unheard = _unheard(tx, payment, said, within_ms=within_ms)
-        if unheard is not None:
-            return Decided(payment, unheard)
         standing = desk.standing_of(tx, payment)
         heard = _mtns_word(tx, parts, payment, standing, found.asked)
         change = heard or resolving.resolve(payment, standing, tx.now_ms, said, found.asked, parts.rules)
         if isinstance(change, NotPermitted):
             return Decided(payment, change)
+        unheard = _unheard(tx, change, said, within_ms=within_ms)
+        if unheard is not None:
+            return Decided(payment, unheard)
         told = recording.conclude(tx, parts, [change])
         if heard is None:
             action = f"resolve {said.outcome.value}"
@@ -166,14 +166,16 @@ def _unsearched(tx: Tx, parts: Parts, payment: Payment, least: int) -> NotPermit
     return _not_yet() if recovery.unsearched(tx, payment.id, within_ms=within_ms) else None
 
 
-def _unheard(tx: Tx, payment: Payment, said: Resolve, *, within_ms: int) -> NotPermitted | None:
-    """Why nobody may decide whose attempt never left by this ledger's word, and no statement speaks: the lost one may have sent it."""
-    if payment.state is not State.HELD or said.statement is not None:
+def _unheard(tx: Tx, change: Change, said: Resolve, *, within_ms: int) -> NotPermitted | None:
+    """Why no failure is told, whoever found it, before MTN was asked about each attempt that there may be; only its statement says more.
+
+    A person may have gone on without MTN's word, and the lost ledger may have paid a later attempt, or this one.
+    """
+    by_statement = said.statement is not None and said.outcome is State.FAILED
+    if change.after.state is not State.FAILED or by_statement:
         return None
-    sends = moves.sends_of(tx, [payment.id])[payment.id]
-    if payment.acknowledged_at_ms is not None or any(one.attempt == payment.attempt and one.left for one in sends):
-        return None
-    if recovery.ask_first(tx, payment.id, within_ms=within_ms):
+    payment = change.before
+    if recovery.ask_first(tx, payment.id, within_ms=within_ms, since_ms=tx.now_ms):
         return _not_yet()
     return _no_word() if recovery.is_searched(tx, payment.id) else None
 

@@ -258,7 +258,7 @@ def _asked_again(change: Change, report: after_look.LookReport, at_ms: int | Non
     payment = change.before
     if payment.fence != report.fence:
         return Change(payment, payment)
-    free = let_go(payment)
+    free = let_go(payment).but(hint_at_ms=after_look.hint_left(payment, report))
     return Change(payment, free if at_ms is None else due_look(free, at_ms, payment.queue))
 
 

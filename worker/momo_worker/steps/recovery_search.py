@@ -268,8 +268,8 @@ def _counts_again(tx: Tx, payment: Payment) -> bool:
 def _put_off(tx: Tx, asked: _Asked, settled_at: int, *, least_ms: int) -> None:
     """Ask again: soon while something waits for it, else hourly, so that what MTN is silent about keeps nobody else waiting."""
     soon = tx.now_ms + max(least_ms, min(_AGAIN_MS << asked.asking.search.tries, _AGAIN_MS_MAX))
-    # A whole search that found nothing waits until its nothing counts.
-    at_ms = max(soon, settled_at) if asked.whole and not any(each.found for each in asked.sightings) else soon
+    # A whole search that rests on a 404 waits until that counts.
+    at_ms = max(soon, settled_at) if asked.whole and after_restore.may_be_early(asked.sightings) else soon
     recovery.put_off(tx, asked.asking.search, at_ms, counts=True)
 
 

@@ -118,7 +118,7 @@ def _words(waits: recovery.Waits) -> list[str]:
     if waits.sending:
         found.append(
             f"{waits.sending} of these are being sent, as far as the ledger knows, and nobody goes on without them before their leases "
-            "end: ask again in three minutes"
+            "end: ask again in some minutes"
         )
     return found
 
