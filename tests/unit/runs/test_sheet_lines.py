@@ -68,9 +68,10 @@ def refusal(sheet: str | bytes, strings: str | bytes | None = None) -> str:
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=6).map(escape)
+#: No subnormal ones: a double of those holds fewer than fifteen digits, so that openpyxl's fifteen are more than anybody wrote.
 FIGURES = (
     st.integers(-(10**12), 10**18).map(str)
-    | st.floats(-1e12, 1e16).map(repr)
+    | st.floats(-1e12, 1e16, allow_subnormal=False).map(repr)
     | st.floats(1e-9, 1e9).map(lambda figure: f"{figure:.14g}")
     | st.sampled_from(
         ["1", "007", "256772123456", "2.56772123456E+11", "150000.10000000001", " 5 ", "five", "1,5", "-0", "45292.5"]
