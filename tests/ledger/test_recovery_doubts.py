@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.ledger.test_recovery_again import DAYS, asked, cancel, given_up, job, recovered
 from tests.support.ledger_world import an_entry
-from tests.support.restored import HOUR, Restored, lost
+from tests.support.restored import HOUR, SETTLED_SECONDS, Restored, lost
 
 from momo_worker.ledger import recovery as book
 from momo_worker.payment.operator import By
@@ -20,7 +20,7 @@ _TO_THE_DESK = "UPDATE payment SET state = 'held', held_cause = 'suspect_duplica
 def test_what_lay_on_the_desk_unsent_and_is_at_mtn_is_adopted_and_cancelled_by_nobody(restored: Restored) -> None:
     found = given_up(restored)
     restored.mtn.has[restored.reference("k", 1)] = Status.PENDING
-    asked(restored)
+    asked(restored, seconds=SETTLED_SECONDS)
     assert restored.world.payment(found).state is State.PENDING
     decided = cancel(restored.world, found)
     assert decided.refused is not None

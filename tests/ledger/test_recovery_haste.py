@@ -154,11 +154,67 @@ def test_nor_is_it_told_by_a_persons_hand(restored: Restored, outcome: State, da
     decided = operator.resolve(world.parts, found, said)
     assert decided is not None
     assert decided.refused is not None
-    assert ("has given no word" if days else "MTN hasn't been asked") in decided.refused.why
+    assert "MTN hasn't been asked" in decided.refused.why
     assert restored.outcomes() == {found: None}
     asked(restored)
     world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
     assert (world.payment(found).attempt, "failed" in world.types(found)) == (2, False)
+
+
+def test_nor_is_it_told_by_a_look_when_the_week_is_over(restored: Restored) -> None:
+    """Its credentials came back on the eighth day, and the first look says FAILED."""
+    world = restored.world
+    (found,) = world.accept("k")
+    world.send([found])
+    paid = {restored.reference("k", 1): Status.FAILED, restored.reference("k", 2): Status.SUCCESSFUL}
+    lost(restored, lambda: restored.mtn.has.update(paid))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    world.clock.on(8 * 24 * HOUR)
+    world.turn()
+    assert (world.payment(found).state, restored.outcomes()) == (State.PENDING, {found: None})
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert "failed" not in world.types(found)
+
+
+def test_what_nobody_asked_about_is_called_paid_by_nobody_without_a_statement(restored: Restored) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.FAILED}))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    said = Resolve(By("ada", "he says that he has it"), State.SUCCESSFUL, "call", None)
+    decided = operator.resolve(world.parts, found, said)
+    assert decided is not None
+    assert decided.refused is not None
+    assert "MTN hasn't been asked" in decided.refused.why
+    assert restored.outcomes() == {found: None}
+
+
+@pytest.mark.parametrize("decide", ["release", "cancel"])
+def test_what_was_given_up_is_asked_about_once_before_a_person_decides_after_the_week(
+    restored: Restored, decide: str
+) -> None:
+    world = restored.world
+    (found,) = world.accept("k")
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 1): Status.SUCCESSFUL}))
+    silent(restored)
+    assert restored.release(skip=HASTE).done
+    restored.mtn.lost_words.clear()
+    world.clock.on(8 * 24 * HOUR)
+    by = By("ada", "left")
+    if decide == "release":
+        decided = operator.release(world.parts, found, by=by)
+    else:
+        decided = operator.cancel(world.parts, found, actor=by.actor, reason=by.reason)
+    assert decided is not None
+    assert decided.refused is not None
+    asked(restored)
+    world.run_until(lambda: world.payment(found).state is State.SUCCESSFUL)
+    assert world.mtn.left == []
 
 
 def test_a_callback_doesnt_have_it_looked_at_again_and_again_meanwhile(restored: Restored) -> None:

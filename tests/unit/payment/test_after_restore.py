@@ -85,15 +85,19 @@ def test_the_last_attempt_that_exists_is_the_payments(
         (State.FAILED, "F---"),
         (State.CANCELLED, "-----"),
         (State.CANCELLED, "F----"),
+        # A person may have called it failed by MTN's statement, and tried again.
+        (State.PENDING, "P----"),
+        (State.UNKNOWN, "FP---"),
+        (State.ACCEPTED, "P----"),
     ],
 )
-def test_a_failure_that_only_404s_follow_counts_no_sooner_than_they_do(state: State, story: str) -> None:
+def test_what_only_404s_follow_counts_no_sooner_than_they_do(state: State, story: str) -> None:
     payment = a_payment(state=state, held_cause=HeldCause.TOO_OLD if state is State.HELD else None)
     assert decided(payment, story, settled=False) == after_restore.AGAIN
     assert decided(payment, story).outcome is not None
 
 
-@pytest.mark.parametrize("story", ["P----", "S", "FP---", "--S", "FFFFF"])
+@pytest.mark.parametrize("story", ["S", "FS", "--S", "FFFFF", "FFFFP"])
 def test_what_no_later_attempt_can_follow_counts_at_once(story: str) -> None:
     assert decided(a_payment(), story, settled=False).outcome is Outcome.ADOPTED
 

@@ -359,7 +359,7 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
     """Whether MTN must be asked before this payment, of which nothing was sent, is ended; puts it on the list of the last recovery.
 
     Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it. Where a person
-    went on without MTN's word, it is asked now, also after `within_ms`, though nobody waits for it then. `since_ms`: what else has stood as
+    went on without MTN's word, it is asked now, also after `within_ms`, when nobody waits for it any more who comes again. `since_ms`: what else has stood as
     it is only since the recovery began needs no asking.
     """
     found = latest(tx)
@@ -367,7 +367,8 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
         return False
     if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
         look_for_anew(tx, found.id, payment_id)
-    elif found.is_reckoned_with(tx.now_ms, within_ms) and (since_ms is None or since_ms < found.began_at_ms):
+        return True
+    if found.is_reckoned_with(tx.now_ms, within_ms) and (since_ms is None or since_ms < found.began_at_ms):
         look_for(tx, found.id, [payment_id])
     return unsearched(tx, payment_id, within_ms=within_ms)
 

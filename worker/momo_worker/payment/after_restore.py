@@ -101,12 +101,11 @@ def is_enough(payment: Payment, sighting: Sighting) -> bool:
 
 
 def may_be_early(sightings: Sequence[Sighting]) -> bool:
-    """Whether it rests on a 404 that nothing follows the last that MTN has: none is there, or a failure, which may have been tried again.
+    """Whether it rests on a 404: for the last attempt that there may be, which isn't asked about where an earlier one is paid.
 
-    While an attempt lives, or is paid, there is no later one (M8).
+    Behind a failure, and behind what lives (a person may have called it failed by MTN's statement), a later attempt may not be visible yet.
     """
-    found = [sighting for sighting in sightings if sighting.found]
-    return not found or (found[-1].verdict.status is Status.FAILED and found[-1] is not sightings[-1])
+    return not (sightings and sightings[-1].found)
 
 
 def decide(
@@ -121,8 +120,8 @@ def decide(
 ) -> Finding:
     """Decide on a whole search. `settled`: it began late enough that whatever the lost ledger had sent would be visible.
 
-    That MTN has it counts at once; that MTN has it not, or nothing after a failure, only in a search that is settled (M4). `old`: the lost
-    ledger may have known it.
+    That it is paid counts at once; whatever rests on a 404, which is also that no later attempt is there, only in a search that is settled (M4).
+    `old`: the lost ledger may have known it.
     """
     if payment.state is State.SUCCESSFUL:
         return Finding(Outcome.STANDS)

@@ -167,17 +167,28 @@ def _unsearched(tx: Tx, parts: Parts, payment: Payment, least: int) -> NotPermit
 
 
 def _unheard(tx: Tx, change: Change, said: Resolve, *, within_ms: int) -> NotPermitted | None:
-    """Why no failure is told, whoever found it, before MTN was asked about each attempt that there may be; only its statement says more.
+    """Why nothing is told before MTN was asked about each attempt that there may be; only its statement says more.
 
-    A person may have gone on without MTN's word, and the lost ledger may have paid a later attempt, or this one.
+    Of a failure, whoever found it: a person may have gone on without MTN's word, and the lost ledger may have paid a later attempt. Of
+    a success without a statement where nothing left by this ledger's word: no look would ever correct it.
     """
-    by_statement = said.statement is not None and said.outcome is State.FAILED
-    if change.after.state is not State.FAILED or by_statement:
+    fails = change.after.state is State.FAILED
+    if said.statement is not None and (said.outcome is State.FAILED or not fails):
         return None
     payment = change.before
+    if not fails and not _never_left(tx, payment):
+        return None
     if recovery.ask_first(tx, payment.id, within_ms=within_ms, since_ms=tx.now_ms):
         return _not_yet()
     return _no_word() if recovery.is_searched(tx, payment.id) else None
+
+
+def _never_left(tx: Tx, payment: Payment) -> bool:
+    """Whether nothing of the last attempt left, by this ledger's word."""
+    if payment.state is not State.HELD or payment.acknowledged_at_ms is not None:
+        return False
+    sends = moves.sends_of(tx, [payment.id])[payment.id]
+    return not any(one.attempt == payment.attempt and one.left for one in sends)
 
 
 def _not_yet() -> NotPermitted:
