@@ -1,6 +1,6 @@
 """`momo payment resolve` and `release` on a real ledger (M8): a person's word ends a payment, never sends, and is followed up."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -376,6 +376,28 @@ def test_release_and_cancel_at_the_same_instant_have_one_winner(world: World) ->
     assert cancelled.refused is None
     assert world.payment(found).state is State.CANCELLED
     assert world.types(found)[-1] == "cancelled"
+
+
+@pytest.mark.parametrize(("deed", "state"), [("release", State.ACCEPTED), ("cancel", State.CANCELLED)])
+def test_of_two_who_release_or_cancel_at_once_one_wins_and_the_other_is_told(
+    world: World, deed: str, state: State
+) -> None:
+    deeds: dict[str, Callable[[World], Decided | None]] = {
+        "release": lambda one: operator.release(one.parts, found, by=AMINA),
+        "cancel": lambda one: operator.cancel(one.parts, found, actor="bea", reason="one is enough"),
+    }
+    world, found = hold_a_suspect(world)
+    other = world.beside()
+    before = world.types(found)
+
+    results = side_by_side(lambda: deeds[deed](world), lambda: deeds[deed](other))
+
+    assert not failures(results)
+    assert sorted(decided.refused is None for decided in results) == [False, True]
+    assert all(decided.payment.state is state for decided in results)
+    assert world.payment(found).state is state
+    assert world.types(found) == [*before, state.value]
+    assert world.rows("SELECT action, subject FROM journal") == [(deed, found)]
 
 
 def test_what_was_sent_once_is_never_released(world: World) -> None:
