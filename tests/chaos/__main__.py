@@ -1,4 +1,4 @@
-"""`make chaos`: both databases and a Sentinel in turn, killed a thousand times; prints progress and tables, writes them into docs/chaos.md. Exit 1 on any breach.
+"""`make chaos`: both databases, a Sentinel and `momo up` in turn, killed a thousand times; prints progress and tables, writes them into docs/chaos.md. Exit 1 on any breach.
 
 Every process and server is started here, on free ports of 127.0.0.1, and ended here, on Ctrl-C too.
 """
@@ -19,14 +19,20 @@ from tests.support.chaos_run import run
 from tests.support.chaos_servers import POSTGRESQL, SQLITE
 from tests.support.chaos_stage import Plan
 from tests.support.chaos_tables import report
+from tests.support.chaos_up import UP, UP_KILLED
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs" / "chaos.md"
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 BOTH, SENTINEL = "both", "sentinel"
-#: Sentinel's stage is for failovers; kills have their say in the others.
-_SENTINEL_SHARE = 0.06
-_SENTINEL_DISASTERS = ("Sentinel's master killed", "every process of ours killed")
+#: What is short: Sentinel's stage is for failovers, and that of `momo up` for its own supervisor; kills have their say in the others.
+_SHORT = {
+    SENTINEL: ("Sentinel's master killed", "every process of ours killed"),
+    UP: (UP_KILLED, UP_KILLED, "all workers killed", "one worker stopped", "Redis killed"),
+}
+_SHARES = {SQLITE: 0.5, POSTGRESQL: 0.5, SENTINEL: 0.06, UP: 0.06}
+#: A part that died often within a minute is started again after as much as half a minute.
+_UP_MINUTES = 6.0
 
 
 def main() -> int:
@@ -61,7 +67,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000, help="kill -9 altogether, at least")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--database", choices=[SQLITE, POSTGRESQL, SENTINEL, BOTH], default=BOTH)
+    parser.add_argument("--database", choices=[SQLITE, POSTGRESQL, SENTINEL, UP, BOTH], default=BOTH)
     parser.add_argument("--minutes", type=float, default=40.0, help="altogether; what isn't done by then is a breach")
     parser.add_argument("--rounds", type=int, default=2, help="how often each disaster comes, on each database")
     parser.add_argument("--rate", type=float, default=8.0, help="payments a second")
@@ -74,26 +80,26 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def plans(options: argparse.Namespace) -> list[Plan]:
-    """One for each database; with both, a Sentinel's too."""
-    names = [SQLITE, POSTGRESQL, SENTINEL] if options.database == BOTH else [options.database]
-    shares = {SQLITE: 0.5, POSTGRESQL: 0.5, SENTINEL: _SENTINEL_SHARE}
-    total = sum(shares[name] for name in names)
+    """One for each database; with both, a Sentinel's and one of `momo up` too."""
+    names = list(_SHARES) if options.database == BOTH else [options.database]
+    total = sum(_SHARES[name] for name in names)
     return [
         Plan(
             name=name,
-            database=SQLITE if name == SENTINEL else name,
+            database=SQLITE if name in _SHORT else name,
             seed=options.seed + place,
-            kills=max(1, round(options.kills * shares[name] / total)),
+            kills=max(1, round(options.kills * _SHARES[name] / total)),
             workers=options.workers,
             pumps=options.pumps,
             rate=options.rate,
             sentinel=name == SENTINEL,
-            disasters=_SENTINEL_DISASTERS if name == SENTINEL else (),
-            every_point=name != SENTINEL,
-            sleeps_at=() if name == SENTINEL else SLEEPS_AT,
+            up=name == UP,
+            disasters=_SHORT.get(name, ()),
+            every_point=name not in _SHORT,
+            sleeps_at=() if name in _SHORT else SLEEPS_AT,
             rounds=options.rounds,
             frozen_seconds=options.frozen_seconds,
-            minutes_max=options.minutes * shares[name] / total,
+            minutes_max=_UP_MINUTES if name == UP else options.minutes * _SHARES[name] / total,
         )
         for place, name in enumerate(names)
     ]

@@ -7,6 +7,7 @@ import pytest
 from tests.support.chaos_points import POINTS
 from tests.support.chaos_run import run
 from tests.support.chaos_stage import Plan
+from tests.support.chaos_up import UP, UP_KILLED
 
 #: The worst place to sleep at: its POST leaves when others have long looked the payment up.
 SLEEP = "permitted, before the first byte"
@@ -52,3 +53,29 @@ def test_killed_at_every_named_point_no_payment_is_made_twice_and_each_job_is_an
     killed_at = {how for _, how in books.kills}
     assert set(POINTS) <= killed_at
     assert books.sleeps["worker", SLEEP] > 0
+
+
+@pytest.mark.timeout(600)
+def test_momo_up_is_killed_and_its_parts_at_random_and_no_payment_is_made_twice(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    plan = Plan(
+        name="short-up",
+        database="sqlite",
+        seed=seed,
+        kills=8,
+        workers=2,
+        pumps=2,
+        rate=6.0,
+        again_seconds=15.0,
+        up=True,
+        every_point=False,
+        disasters=(UP_KILLED,),
+        calm_seconds_max=8.0,
+        recovery_seconds_max=20.0,
+        minutes_max=4.0,
+    )
+    books = run(plan, tmp_path, print)
+    assert books.breaches == []
+    assert books.kills[UP, UP_KILLED] == 1
+    assert books.kills["worker", "at random"] + books.kills["pump", "at random"] > 0

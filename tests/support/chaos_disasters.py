@@ -8,6 +8,7 @@ from tests.support.chaos_fleet import Member
 from tests.support.chaos_points import PUMP, WORKER
 from tests.support.chaos_servers import POSTGRESQL, PlainRedis, SentinelRedis
 from tests.support.chaos_stage import Plan, Stage
+from tests.support.chaos_up import UP_KILLED, UpFleet
 from tests.support.waiting import eventually
 
 Deed = Callable[[Stage], None]
@@ -52,6 +53,11 @@ def _all_pumps(stage: Stage) -> None:
 
 def _all_of_ours(stage: Stage) -> None:
     _kill_all(stage, stage.fleet.members, "every process of ours killed")
+
+
+def _up_killed(stage: Stage) -> None:
+    assert isinstance(stage.fleet, UpFleet)
+    stage.fleet.kill_up()
 
 
 def _a_worker_sleeps(stage: Stage) -> None:
@@ -141,6 +147,7 @@ DISASTERS: dict[str, Disaster] = {
     "all workers killed": Disaster(_all_workers),
     "all pumps killed": Disaster(_all_pumps),
     "every process of ours killed": Disaster(_all_of_ours),
+    UP_KILLED: Disaster(_up_killed, lambda stage: isinstance(stage.fleet, UpFleet)),
     "one worker stopped": Disaster(_a_worker_sleeps),
     "Redis killed": Disaster(_redis_killed, _on_plain_redis, kills=1),
     "Redis killed, its data lost": Disaster(_redis_lost, _on_plain_redis, kills=1),

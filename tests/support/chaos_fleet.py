@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.support.chaos_points import KILL, STOP
 from tests.support.waiting import eventually
@@ -44,8 +44,25 @@ class Ending:
     code: int | None
 
 
+class Keeper(Protocol):
+    """Who starts processes and is told how they ended."""
+
+    codes: dict[int, int]
+    stopped: dict[int, float]
+    #: Whether a process can be armed with a point at its start.
+    knows_points: bool
+
+    def start(self, order: Mapping[str, Any]) -> int | None:
+        """The new process's pid; None: not yet, and it is asked again."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Launcher:
     """The process whose forks are ours."""
+
+    knows_points = True
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -139,7 +156,7 @@ class Member:
 class Fleet:
     """Everything of ours that runs. `supervise` in a thread: starts again what ended, wakes what slept long enough."""
 
-    launcher: Launcher
+    launcher: Keeper
     members: list[Member]
     journal: list[Ending] = field(default_factory=list)
     #: Asked at each start: where this life shall end. None: nowhere.
@@ -176,7 +193,7 @@ class Fleet:
         with self._lock:
             if not self.alive(member):
                 return False
-            if not _signalled(member.pid, signal.SIGKILL):
+            if not signalled(member.pid, signal.SIGKILL):
                 return False
             member.fate = how
             return True
@@ -186,7 +203,7 @@ class Fleet:
         with self._lock:
             if not self.alive(member) or member.wakes_at is not None:
                 return False
-            if not _signalled(member.pid, signal.SIGSTOP):
+            if not signalled(member.pid, signal.SIGSTOP):
                 return False
             member.wakes_at = time.time() + seconds
             self._note(member, how, None)
@@ -200,24 +217,31 @@ class Fleet:
         return [ending for ending in self.journal if ending.how == "by itself"]
 
     def stop(self) -> None:
+        self._rest()
+        for member in self.members:
+            if self.alive(member):
+                signalled(member.pid, signal.SIGKILL)
+        eventually(lambda: not any(map(self.alive, self.members)), within_seconds=10)
+        self.launcher.close()
+
+    def _rest(self) -> None:
+        """Nothing is started, woken or written down any more."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        for member in self.members:
-            if self.alive(member):
-                _signalled(member.pid, signal.SIGKILL)
-        eventually(lambda: not any(map(self.alive, self.members)), within_seconds=10)
-        self.launcher.close()
 
     def _supervise(self) -> None:
         try:
             while not self._over.wait(_LOOK_SECONDS):
                 with self._lock:
-                    for member in self.members:
-                        self._look_at(member)
+                    self._look()
         except BaseException as error:
             self.broken = error
             raise
+
+    def _look(self) -> None:
+        for member in self.members:
+            self._look_at(member)
 
     def _look_at(self, member: Member) -> None:
         now = time.time()
@@ -239,7 +263,7 @@ class Fleet:
             self._note(member, member.arming.point, None)
             member.arming = None
         elif now >= member.wakes_at:
-            _signalled(member.pid, signal.SIGCONT)
+            signalled(member.pid, signal.SIGCONT)
             # Here and not by the launcher's report, which may come after the next look.
             self.launcher.stopped.pop(member.pid, None)
             member.wakes_at = None
@@ -266,9 +290,10 @@ class Fleet:
 
     def _start(self, member: Member) -> None:
         member.again_at = member.wakes_at = member.fate = None
-        member.arming = self.arm_next(member)
+        member.arming = self.arm_next(member) if self.launcher.knows_points else None
         member.began_at_byte = member.log_path.stat().st_size if member.log_path.exists() else 0
         order: dict[str, Any] = {
+            "name": member.name,
             "words": [member.kind],
             "environment": dict(member.environment),
             "log": str(member.log_path),
@@ -276,11 +301,15 @@ class Fleet:
         }
         if member.arming is not None:
             order |= {"point": member.arming.point, "passing": member.arming.passing, "act": member.arming.act}
-        member.pid = self.launcher.start(order)
+        pid = self.launcher.start(order)
         member.started_at = time.time()
+        if pid is None:
+            member.again_at = member.started_at
+        else:
+            member.pid = pid
 
 
-def _signalled(pid: int, number: signal.Signals) -> bool:
+def signalled(pid: int, number: signal.Signals) -> bool:
     """False when it ended by itself a moment ago, which the launcher hasn't told yet."""
     try:
         os.kill(pid, number)

@@ -13,6 +13,7 @@ from tests.support.chaos_fleet import Fleet, Launcher, Member
 from tests.support.chaos_points import PUMP, WORKER
 from tests.support.chaos_servers import LedgerHouse, Mtn, PlainRedis, SentinelRedis, a_ledger_house
 from tests.support.chaos_traffic import Application
+from tests.support.chaos_up import Up, UpFleet, UpMember
 from tests.support.corridor import QUICK_RULES, QUICK_SETTLING, environment_of
 from tests.support.valkey import free_port
 
@@ -41,6 +42,8 @@ class Plan:
     rate: float = 10.0
     again_seconds: float = 60.0
     sentinel: bool = False
+    #: `momo up` is the supervisor; then nobody ends at a named point.
+    up: bool = False
     #: Names of disasters; empty: all that are possible.
     disasters: tuple[str, ...] = ()
     #: Whether the monkey goes on until each named point has killed somebody.
@@ -123,7 +126,7 @@ def a_stage(plan: Plan, folder: Path) -> Iterator[Stage]:
         migrate(ledger)
         environment = environment_of(folder, redis_house.url, mtn.url, house.url, {**QUICK_RULES, **_RULES})
         environment |= _ENVIRONMENT
-        fleet = Fleet(Launcher(), _members(plan, environment, folder), sleep_seconds=plan.sleep_seconds)
+        fleet = _fleet(plan, environment, folder)
         stack.callback(fleet.stop)
         shop = Application(
             f"{plan.name}",
@@ -139,10 +142,16 @@ def a_stage(plan: Plan, folder: Path) -> Iterator[Stage]:
         yield stage
 
 
-def _members(plan: Plan, environment: dict[str, str], folder: Path) -> list[Member]:
-    found = []
-    for kind, number in ((PUMP, plan.pumps), (WORKER, plan.workers)):
-        for at in range(1, number + 1):
-            own = {**environment, "MOMO_METRICS_PORT": str(free_port())}
-            found.append(Member(f"{kind}-{at}", kind, own, folder))
-    return found
+def _fleet(plan: Plan, environment: dict[str, str], folder: Path) -> Fleet:
+    numbers = ((PUMP, plan.pumps), (WORKER, plan.workers))
+    parts = [(f"{kind}-{at}", kind) for kind, number in numbers for at in range(1, number + 1)]
+    if plan.up:
+        up = Up(folder, _own_door(environment), workers=plan.workers, pumps=plan.pumps)
+        members: list[Member] = [UpMember(name, kind, {}, folder) for name, kind in parts]
+        return UpFleet(up, members, sleep_seconds=plan.sleep_seconds, up=up)
+    members = [Member(name, kind, _own_door(environment), folder) for name, kind in parts]
+    return Fleet(Launcher(), members, sleep_seconds=plan.sleep_seconds)
+
+
+def _own_door(environment: dict[str, str]) -> dict[str, str]:
+    return {**environment, "MOMO_METRICS_PORT": str(free_port())}
