@@ -111,6 +111,7 @@ def test_a_correction_waits_while_mtn_gives_no_word_and_for_no_longer_than_a_wee
         asked(restored, seconds=DAYS)
         retried(restored)
         assert waiting(world) == ["command_line:s"]
+    restored.ask_for_long()
     world.clock.on(DAYS)
     retried(restored)
     assert keys(world) == ["k", "s"]
@@ -139,6 +140,27 @@ def test_a_failure_after_the_restore_is_corrected_only_once_what_was_given_up_un
     asked(restored)
     assert (world.payment(failure).state, world.payment(failure).attempt) == (State.PENDING, 2)
     assert keys(world) == ["k"]
+
+
+def test_nor_is_a_failure_corrected_long_after_the_week_in_which_it_was_given_up_unasked(restored: Restored) -> None:
+    """Asked for twice in one batch, it is neither told as rejected nor let through by the second."""
+    world = restored.world
+    failure = a_failure(restored, 1)
+    lost(restored, lambda: restored.mtn.has.update({restored.reference("k", 2): Status.SUCCESSFUL}))
+    restored.mtn.lost_words.add(restored.reference("k", 2))
+    restored.reread()
+    restored.search()
+    assert restored.release(skip=recovery.Skip(searches=True)).done
+    restored.mtn.lost_words.clear()
+    world.clock.on(8 * DAYS)
+    twice = job("s", replaces="k")
+    world.take(an_entry(twice, "command_line:s"), an_entry(twice, "command_line:t"))
+    assert (keys(world), waiting(world), world.rejections()) == (["k"], ["command_line:s", "command_line:t"], [])
+    asked(restored)
+    assert restored.outcomes() == {failure: "adopted"}
+    world.run_until(lambda: world.payment(failure).state is State.SUCCESSFUL)
+    retried(restored)
+    assert (keys(world), sent(restored), len(world.rejections())) == (["k"], ["k 1"], 2)
 
 
 def test_where_no_ledger_was_restored_a_correction_is_taken_in_at_once(restored: Restored) -> None:
@@ -358,6 +380,10 @@ def test_a_later_attempt_that_mtn_gives_no_word_about_is_called_failed_by_nobody
     restored.mtn.lost_words.add(restored.reference("k", 2))
     assert resolve(world, found).refused is not None
     world.clock.on(8 * 24 * HOUR)
+    decided = resolve(world, found)
+    assert decided.refused is not None
+    assert "hasn't been asked" in decided.refused.why
+    restored.ask_for_long()
     decided = resolve(world, found)
     assert decided.refused is not None
     assert "has given no word" in decided.refused.why

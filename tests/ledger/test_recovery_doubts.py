@@ -68,7 +68,7 @@ def test_a_search_that_mtn_never_answers_stands_in_a_persons_way_for_a_week_only
     world.write(_TO_THE_DESK)
     restored.mtn.lost_words.add(restored.reference("k", 3))
     assert cancel(world, found).refused is not None
-    asked(restored)
+    restored.ask_for_long()
     assert cancel(world, found).refused is not None
     world.clock.on(8 * DAYS)
     decided = cancel(world, found)

@@ -232,8 +232,13 @@ def test_one_that_mtn_was_silent_about_is_still_asked_about_and_mtns_word_ends_i
     world, found = restored.world, accepted_after_the_week
     world.clock.on(7 * 24 * HOUR)
     rescue.Rescue(world.parts).run()
-    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    # No pump was there to ask in all this time, and so MTN wasn't silent.
+    assert world.payment(found).state is State.ACCEPTED
     restored.mtn.lost_words.add(refund_reference(1))
+    restored.ask_for_long()
+    rescue.Rescue(world.parts).run()
+    assert world.payment(found).held_cause is HeldCause.RECOVERY
+    world.clock.on(HOUR)
     asked(restored)
     ((due_at_ms,),) = [world.rows("SELECT due_at_ms FROM search WHERE payment_id = :id", id=found)]
     assert due_at_ms - world.clock.now_ms() > (HOUR - 2 * SETTLED_SECONDS) * 1000
@@ -251,6 +256,8 @@ def test_one_that_was_claimed_and_never_left_is_a_persons_too(restored: Restored
     """A pause or a refused token takes a claim back, which counts all the same."""
     world, found = restored.world, accepted_after_the_week
     world.write("UPDATE payment SET sends = 1 WHERE id = :id", id=found)
+    restored.mtn.lost_words.add(refund_reference(1))
+    restored.ask_for_long()
     world.clock.on(7 * 24 * HOUR)
     rescue.Rescue(world.parts).run()
     assert world.payment(found).held_cause is HeldCause.RECOVERY

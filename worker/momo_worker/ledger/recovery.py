@@ -17,7 +17,8 @@ from momo_worker.payment.tide import Copy, Why
 
 #: A restore takes pauses away, and nothing but a person lifts a pause (M13): those that a copy still knows are put back under this name.
 ACTOR = "recovery"
-_TRIES_MAX = 6
+#: So often MTN is asked, over a quarter of an hour, before anybody goes on without its word, however long ago the restore was.
+TRIES_LEAST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ def put_off(tx: Tx, search: Search, due_at_ms: int, *, counts: bool = False) -> 
     statement = update(schema.search).where(
         schema.search.c.recovery_id == search.recovery_id, schema.search.c.payment_id == search.payment_id
     )
-    tries = min(search.tries + 1, _TRIES_MAX) if counts else search.tries
+    tries = min(search.tries + 1, TRIES_LEAST) if counts else search.tries
     tx.conn.execute(statement.values(due_at_ms=due_at_ms, tries=tries))
 
 
@@ -328,20 +329,24 @@ def _is_open(recovery_id: int) -> ColumnElement[bool]:
 
 _WAITED_FOR = text(
     "SELECT 1 FROM search AS s JOIN payment AS p ON p.id = s.payment_id WHERE s.payment_id = :id AND s.outcome IS NULL "
-    "AND p.accepted_at_ms > :since"
+    "AND (p.accepted_at_ms > :since OR s.tries < :least)"
 )
 
 
 def is_searched(tx: Tx, payment_id: str, *, accepted_since_ms: int = 0) -> bool:
-    """Whether MTN is still asked about this payment, however long it has been silent; False for one that was accepted before."""
-    return tx.conn.execute(_WAITED_FOR, {"id": payment_id, "since": accepted_since_ms}).first() is not None
+    """Whether MTN is still asked about this payment, however long it has been silent.
+
+    Of one that was accepted before, only while it hasn't been asked often enough: who is told to wait may ask again at once.
+    """
+    values = {"id": payment_id, "since": accepted_since_ms, "least": TRIES_LEAST}
+    return tx.conn.execute(_WAITED_FOR, values).first() is not None
 
 
 def unsearched(tx: Tx, payment_id: str, *, within_ms: int) -> bool:
     """Whether the search for this payment is to be made, or goes on: nothing may be decided about it before.
 
     Once no recovery is open, a search that MTN never answers stands in the way only for `within_ms` from its release, or from the
-    acceptance of a payment that came later.
+    acceptance of a payment that came later; one that was made anew, until it was asked for `TRIES_LEAST` times.
     """
     found = latest(tx)
     if found is None:
@@ -359,16 +364,15 @@ def ask_first(tx: Tx, payment_id: str, *, within_ms: int, since_ms: int | None =
     """Whether MTN must be asked before this payment, of which nothing was sent, is ended; puts it on the list of the last recovery.
 
     Long after a restore, a job that only its producer still had may come again, and the lost ledger may have paid it. Where a person
-    went on without MTN's word, it is asked now, also after `within_ms`, when nobody waits for it any more who comes again. `since_ms`: what else has stood as
-    it is only since the recovery began needs no asking.
+    went on without MTN's word, it is asked now, also after `within_ms`. `since_ms`: what else has stood as it is only since the recovery
+    began needs no asking.
     """
     found = latest(tx)
     if found is None:
         return False
     if tx.conn.execute(_GIVEN_UP, {"recovery": found.id, "payment": payment_id}).first() is not None:
         look_for_anew(tx, found.id, payment_id)
-        return True
-    if found.is_reckoned_with(tx.now_ms, within_ms) and (since_ms is None or since_ms < found.began_at_ms):
+    elif found.is_reckoned_with(tx.now_ms, within_ms) and (since_ms is None or since_ms < found.began_at_ms):
         look_for(tx, found.id, [payment_id])
     return unsearched(tx, payment_id, within_ms=within_ms)
 

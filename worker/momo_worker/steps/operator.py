@@ -176,9 +176,10 @@ def _unheard(tx: Tx, change: Change, said: Resolve, *, within_ms: int) -> NotPer
     if said.statement is not None and (said.outcome is State.FAILED or not fails):
         return None
     payment = change.before
-    if not fails and not _never_left(tx, payment):
+    never_left = _never_left(tx, payment)
+    if not fails and not never_left:
         return None
-    if recovery.ask_first(tx, payment.id, within_ms=within_ms, since_ms=tx.now_ms):
+    if recovery.ask_first(tx, payment.id, within_ms=within_ms, since_ms=None if never_left else tx.now_ms):
         return _not_yet()
     return _no_word() if recovery.is_searched(tx, payment.id) else None
 

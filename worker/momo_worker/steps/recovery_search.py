@@ -197,7 +197,8 @@ def _record(parts: Parts, batch: Sequence[_Asked]) -> None:
             if finding.outcome is None:
                 reckoned_with = found is None or found.is_reckoned_with(tx.now_ms, parts.rules.recovery_adopt_ms)
                 waits = reckoned_with or payment.state in (State.ACCEPTED, State.PENDING)
-                _put_off(tx, asked, settled_at, least_ms=0 if waits else HOUR)
+                soon = waits or asked.asking.search.tries < recovery.TRIES_LEAST
+                _put_off(tx, asked, settled_at, least_ms=0 if soon else HOUR)
                 continue
             if finding.change is not None:
                 _keep_attempts(tx, parts, finding, asked, stored)
