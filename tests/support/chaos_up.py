@@ -21,6 +21,7 @@ UP = "up"
 UP_KILLED = "momo up killed"
 WITH_UP = "with momo up"
 _STOP_SECONDS_MAX = 90.0
+_STARTED, _ENDED = b'"part started"', b'"a part ended and is started again"'
 #: As /proc/net/tcp writes it.
 _LISTENING = "0A"
 
@@ -86,15 +87,15 @@ class Up:
             whole, newline, _ = log.read().rpartition(b"\n")
         self._at_byte += len(whole) + len(newline)
         for line in whole.splitlines():
-            # The parts' own lines stand between, and some of a killed one's are cut.
-            if b'"part"' in line:
-                self._hear(json.loads(line))
+            # The parts' own lines stand between, and a killed one's may be cut, so that the next begins behind it. These are flat.
+            if _STARTED in line or _ENDED in line:
+                self._hear(json.loads(line[line.rfind(b"{") :]))
 
     def _hear(self, line: dict[str, Any]) -> None:
-        if line["event"] == "part started":
-            self._parts[line["part"]] = line["pid"]
-        elif line["event"] == "a part ended and is started again":
+        if "code" in line:
             self.codes[line["pid"]] = line["code"]
+        else:
+            self._parts[line["part"]] = line["pid"]
 
     def orphaned(self, wake_at: Mapping[int, float]) -> None:
         """It is dead, and the leash ends its parts; one that sleeps ends when it wakes, into what the next `momo up` does."""
