@@ -166,6 +166,8 @@ def test_one_that_mtn_is_silent_about_for_a_week_more_is_a_persons(
     world, found = restored.world, accepted_after_the_week
     if not expires:
         world.write("UPDATE payment SET not_after_ms = not_after_ms + 900000000 WHERE id = :id", id=found)
+    restored.mtn.lost_words.add(refund_reference(1))
+    restored.ask_for_long()
     ending = rescue.Rescue(world.parts)
     for _ in range(6):
         world.clock.on(24 * HOUR)
