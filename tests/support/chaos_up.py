@@ -115,7 +115,11 @@ class Up:
         for pid in [pid for pid in self.stopped if pid not in self.codes]:
             signalled(pid, signal.SIGCONT)
         self.process.terminate()
-        code = self.process.wait(_STOP_SECONDS_MAX)
+        try:
+            code = self.process.wait(_STOP_SECONDS_MAX)
+        finally:
+            # One that doesn't end fails the run and stays behind no more than another; the leash ends its parts.
+            self.process.kill()
         assert code == 0, f"momo up ended with {code}: {self._log_path.read_text(errors='replace')[-3000:]}"
         eventually(lambda: not self._ours_alive(), within_seconds=_STOP_SECONDS_MAX)
 
